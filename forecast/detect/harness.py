@@ -1,0 +1,148 @@
+"""How good is a detector? False alarms on errors that do not change, delay on errors that do.
+
+Simulated errors with mean 1 and no memory of any data set, one step an hour. After each alarm the stream begins
+anew with the reference it had: nothing is retrained here, so that an alarm is an alarm and not a cure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.detect.base import Detector
+from forecast.detect.signal import DRIFT, Signals, signals
+from forecast.detect.state import Floats, State
+
+Simulator = Callable[[int, int, int], Floats]  # seed, steps T, streams S -> (T, S)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a detector is tried on.
+
+    simulate : the errors, (seed, steps, streams) -> (T, S).
+    seed, streams : of the simulation.
+    warm_up : steps whose mean is each stream's reference; alarms in them are not counted.
+    calm : steps without change in which alarms are false.
+    horizon : steps after a shift within which the alarm must come.
+    shifts : growth of the error, 0.5 is +50 %.
+    """
+
+    simulate: Simulator
+    seed: int = 0
+    streams: int = 200
+    warm_up: int = 72
+    calm: int = 2_000
+    horizon: int = 200
+    shifts: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a detector achieved in a trial.
+
+    false_alarms : per 1,000 steps of one stream.
+    delay : mean steps from each shift to its alarm; a missed one counts as the horizon.
+    missed : share of streams without an alarm within the horizon, per shift.
+    """
+
+    false_alarms: float
+    delay: dict[float, float]
+    missed: dict[float, float]
+
+    def mean_delay(self, smallest: float = 0.5) -> float:
+        """Mean delay in steps over the shifts of at least `smallest`."""
+        return float(np.mean([delay for shift, delay in self.delay.items() if shift >= smallest]))
+
+
+class EveryK(Detector):
+    """Alarms at each `period`-th error, whatever it is: a dummy with 1,000 / period false alarms per 1,000 steps."""
+
+    def __init__(self, period: int = 200) -> None:
+        self.period = period
+
+    def _rules(self) -> dict[str, bool]:
+        return {"period must be >= 1": self.period >= 1}
+
+    def _empty(self, count: int) -> State:
+        return {"seen": np.zeros(count, np.int64)}
+
+    def _step(self, state: State, error: Floats) -> Signals:
+        state["seen"] += 1
+        return signals(state["seen"] == self.period)
+
+    def _level(self, state: State) -> Floats:
+        return np.full(len(state["seen"]), np.nan)  # (S,)
+
+
+def weather_like(seed: int, steps: int, streams: int) -> Floats:
+    """Errors like the hourly MAE of a weather nowcast, (T, S), mean 1.
+
+    On the log scale a daily cycle (amplitude 0.3, each stream with its own phase) and AR(1) noise (0.8 an hour,
+    standard deviation 0.4); 1 % of the hours are heavy-tailed (times 1 + Pareto(3)).
+    """
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(steps, streams)) * 0.4  # (T, S)
+    for now, before in zip(noise[1:], noise[:-1], strict=True):
+        now *= np.sqrt(1 - 0.8**2)
+        now += 0.8 * before
+    hours = np.arange(steps)[:, None] + rng.uniform(0, 24, streams)  # (T, S)
+    spike = np.where(rng.random((steps, streams)) < 0.01, rng.pareto(3, (steps, streams)), 0.0)
+    cycle = 0.3 * np.sin(2 * np.pi * hours / 24)
+    error = np.exp(cycle + noise) * (1 + spike)
+    return error / (np.exp(0.4**2 / 2) * np.i0(0.3) * 1.005)  # the mean of each factor
+
+
+def white(seed: int, steps: int, streams: int) -> Floats:
+    """Independent Gaussian errors, (T, S), mean 1, standard deviation 0.25, cut off at 0."""
+    return np.maximum(np.random.default_rng(seed).normal(1, 0.25, (steps, streams)), 0)
+
+
+def alarms(detector: Detector, error: Floats, warm_up: int) -> npt.NDArray[np.bool_]:
+    """Where the detector says DRIFT on errors (T, S), after a warm-up whose mean is the reference; (T - warm_up, S)."""
+    reference = error[:warm_up].mean(axis=0)  # (S,)
+    detector.reset(reference=reference)
+    drift = np.zeros(error.shape, bool)  # (T, S)
+    for t, values in enumerate(error):
+        drift[t] = detector.update(values) == DRIFT
+        if drift[t].any():
+            detector.reset(drift[t], reference)
+    return drift[warm_up:]
+
+
+def judge(make: Callable[[], Detector], trial: Trial) -> Quality:
+    """Try new detectors on unchanged errors, and on errors that shift after the warm-up and 0..47 more steps."""
+    length = trial.warm_up + trial.calm
+    quiet = alarms(make(), trial.simulate(trial.seed, length, trial.streams), trial.warm_up)
+    delays = [_delays(make(), trial, shift) for shift in trial.shifts]  # each (S,)
+    return Quality(
+        false_alarms=float(1_000 * quiet.mean()),
+        delay={s: float(np.minimum(d, trial.horizon).mean()) for s, d in zip(trial.shifts, delays, strict=True)},
+        missed={s: float((d > trial.horizon).mean()) for s, d in zip(trial.shifts, delays, strict=True)},
+    )
+
+
+def _delays(detector: Detector, trial: Trial, shift: float) -> npt.NDArray[np.int64]:
+    """Steps from the shift to the first alarm after it, (S,): 1 at the shift itself, horizon + 1 if missed."""
+    before = 200  # calm steps after the warm-up, plus a start spread over two days so that no clock is favoured
+    start = before + np.random.default_rng(trial.seed).integers(0, 48, trial.streams)  # (S,)
+    steps = before + 48 + trial.horizon
+    error = trial.simulate(trial.seed + 1, trial.warm_up + steps, trial.streams)
+    since = np.arange(steps)[:, None] - start  # (T, S)
+    error[trial.warm_up :] *= np.where(since >= 0, 1 + shift, 1)
+    late = alarms(detector, error, trial.warm_up) & (since >= 0) & (since < trial.horizon)
+    return np.where(late.any(axis=0), since[late.argmax(axis=0), np.arange(trial.streams)] + 1, trial.horizon + 1)
+
+
+def best(tried: Sequence[tuple[Detector, Quality]], most_false_alarms: float = 5.0) -> tuple[Detector, Quality]:
+    """The smallest mean delay over shifts of +50 % and more, among those with few enough false alarms per 1,000 steps.
+
+    If none has, the one with the fewest false alarms.
+    """
+    calm = [pair for pair in tried if pair[1].false_alarms <= most_false_alarms]
+    if not calm:
+        return min(tried, key=lambda pair: pair[1].false_alarms)
+    return min(calm, key=lambda pair: pair[1].mean_delay())

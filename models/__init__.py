@@ -1,0 +1,1 @@
+"""The zoo: what learns. Each model is a `forecast.Forecaster`."""

@@ -1,0 +1,1 @@
+"""What acts: sources, stores, the tick, the fleet, MLflow, the command line."""

@@ -1,0 +1,107 @@
+"""The comparison of nowcasters: what accuracy each configuration reached, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from forecast.errors import SchemaError
+
+CHOICES = ("model", "reducer", "policy")
+PER_TARGET = ("mae/", "skill/", "coverage80/")
+TOTALS = ("cpu_s", "dC", "dE", "ENC", "retrains", "rows")
+LOW_IS_GOOD = ("mae/", "cpu_s", "dC", "dE", "ENC")
+HIGH_IS_GOOD = ("skill",)
+WHOLE = ("retrains", "rows")
+
+
+def compare(runs: pl.DataFrame) -> pl.DataFrame:
+    """One row per configuration, best skill first.
+
+    Args:
+        runs: from `MlflowTracker.runs`, of one or many experiments. Of runs with the same experiment, fleet, nowcaster
+            and parameters the newest counts.
+
+    Returns:
+        `experiment`, `fleet`, `nowcaster` where they differ, `model, reducer, policy`, every other parameter that
+        differs, then the metrics `mae/<target>, skill/<target>, coverage80/<target>, cpu_s, dC, dE, ENC, retrains, rows`
+        that any run has. Null where a run has none.
+
+    Raises:
+        SchemaError: there are no runs.
+    """
+    if runs.is_empty():
+        raise SchemaError("there are no runs to compare: run a job first, or name the experiment it logged to")
+    params = [c for c in runs.columns if c.startswith("params.")]
+    names = ["experiment", "fleet", "nowcaster"]
+    newest = runs.sort("started", descending=True, maintain_order=True).unique(
+        [*names, *params], keep="first", maintain_order=True
+    )
+    chosen = [f"params.{c}" for c in CHOICES if f"params.{c}" in params]
+    differing = [c for c in params if c not in chosen and newest[c].n_unique() > 1]
+    where = [c for c in names if newest[c].n_unique() > 1 and not _told_by(newest, c, chosen + differing)]
+    metrics = [f"metrics.{m}" for m in _metrics(newest.columns)]
+    table = newest.select(where + chosen + differing + metrics)
+    return _best_first(table.rename(lambda c: c.removeprefix("params.").removeprefix("metrics.")))
+
+
+def render(table: pl.DataFrame, title: str = "") -> Table:
+    """`table` for the console: the best of each column in bold; per-target columns other than MAE as their mean."""
+    short = _condensed(table)
+    out = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name, kind in short.schema.items():
+        out.add_column(name.replace("/", "\n", 1), justify="right" if kind.is_numeric() else "left", overflow="fold")
+    best = {name: _best(short[name]) for name in short.columns}
+    for row in short.iter_rows(named=True):
+        out.add_row(*(_cell(name, value, best[name]) for name, value in row.items()))
+    return out
+
+
+def _metrics(columns: Sequence[str]) -> list[str]:
+    found = [c.removeprefix("metrics.") for c in columns if c.startswith("metrics.")]
+    per_target = [m for prefix in PER_TARGET for m in found if m.startswith(prefix)]
+    return per_target + [m for m in TOTALS if m in found]
+
+
+def _told_by(frame: pl.DataFrame, name: str, others: Sequence[str]) -> bool:
+    """Whether the other columns say already which `name` a row belongs to."""
+    return bool(others) and frame.select(others).n_unique() == frame.select(*others, name).n_unique()
+
+
+def _best_first(table: pl.DataFrame) -> pl.DataFrame:
+    skills = [c for c in table.columns if c.startswith("skill/")]
+    errors = [c for c in table.columns if c.startswith("mae/")]
+    if not skills and not errors:
+        return table
+    order = pl.mean_horizontal(skills) if skills else -pl.mean_horizontal(errors)
+    return table.sort(order, descending=True, nulls_last=True, maintain_order=True)
+
+
+def _condensed(table: pl.DataFrame) -> pl.DataFrame:
+    for prefix in ("skill/", "coverage80/"):
+        columns = [c for c in table.columns if c.startswith(prefix)]
+        if len(columns) > 1:
+            table = table.with_columns(pl.mean_horizontal(columns).alias(columns[0])).drop(columns[1:])
+            table = table.rename({columns[0]: prefix + "mean"})
+    return table
+
+
+def _best(column: pl.Series) -> float | None:
+    if column.null_count() == len(column) or column.n_unique() == 1 or not column.dtype.is_numeric():
+        return None
+    if column.name.startswith(LOW_IS_GOOD):
+        return column.min()  # type: ignore[return-value]
+    return column.max() if column.name.startswith(HIGH_IS_GOOD) else None  # type: ignore[return-value]
+
+
+def _cell(name: str, value: object, best: float | None) -> Text:
+    if value is None:
+        return Text("-", style="dim")
+    if not isinstance(value, float):
+        return Text(str(value))
+    text = f"{value:,.0f}" if name in WHOLE or abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+    return Text(text, style="bold green" if value == best else "")

@@ -1,0 +1,152 @@
+"""The one loop body. A backtest is a live run with another clock and another source.
+
+    poll -> append -> settle -> decide -> (reduce -> train -> promote) -> predict -> issue -> log -> save
+
+Every step can be repeated: appends and records are written once per position or slot, everything else follows
+from the store and the state of the slot before. So a crash between any two steps costs one repetition.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+import polars as pl
+
+from forecast.panel import Panel
+from forecast.policy import Action, Situation
+from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
+from pipelines.records import cost_rows, decision_rows, forecast_rows
+from pipelines.retrain import apply, jobs_for
+from pipelines.show import show
+from pipelines.slot import Slot
+from pipelines.training import backtest_errors, scaled_loss, scaled_mean, train
+
+
+def tick(fleet: Fleet, slot: datetime) -> Slot | None:
+    """Do one slot; None if it was done before.
+
+    Args:
+        fleet: its state is moved on by one slot.
+        slot: time of the newest row that may be used; acted on at slot + latency.
+    """
+    if fleet.state.slot is not None and slot <= fleet.state.slot:
+        return None
+    this = Slot(slot, slot + fleet.settings.latency)
+    for step in (ingest, settle, decide, retrain, predict, issue, log):
+        step(fleet, this)
+        fleet.probe(step.__name__)
+    with fleet.meter.charge(OVERHEAD, "save"):
+        fleet.save(slot)
+    fleet.probe("save")
+    return this
+
+
+def ingest(fleet: Fleet, this: Slot) -> None:
+    """Poll the source until nothing new comes, and append, rows and positions in one commit."""
+    store = fleet.edges.store
+    with fleet.meter.charge(OVERHEAD, "ingest"):
+        batch = fleet.edges.source.poll(store.positions(), this.now)
+        if batch.frame.height:
+            store.append(batch.frame, batch.positions)
+            fleet.probe("append")
+        if batch.rejected.height:
+            store.record("rejected", batch.rejected.with_columns(slot=pl.lit(this.slot)), fleet.key(this.slot))
+        seen = set(batch.frame["series"].unique()) if batch.frame.height else set()
+        known = fleet.settings.series or sorted(seen | set(fleet.state.series))
+        fleet.state.series = list(known)
+
+
+def settle(fleet: Fleet, this: Slot) -> None:
+    """Settle what has matured; after a restart, take what was settled then."""
+    store, key = fleet.edges.store, fleet.key(this.slot)
+    with fleet.meter.charge(OVERHEAD, "settle"):
+        pending = fleet.ledger.pending
+        if pending is not None and pending.height:
+            truth = store.read(as_of=this.now, start=cast("datetime", pending["time"].min()), end=this.slot)
+            matured = fleet.ledger.settle(truth, this.slot).with_columns(slot=pl.lit(this.slot))
+            if matured.height:
+                store.record("settled", matured, key)
+        settled = store.records("settled", since=this.slot)
+        this.matured = settled.filter(pl.col("slot") == this.slot) if settled.height else settled
+
+
+def decide(fleet: Fleet, this: Slot) -> None:
+    """Ask every policy."""
+    errors = this.matured.partition_by("nowcaster", as_dict=True) if this.matured.height else {}
+    for name, nowcaster in fleet.nowcasters.items():
+        with fleet.meter.charge(name, "check"):
+            state = fleet.state.of(name)
+            error = _error(fleet, this, nowcaster, errors.get((name,)))
+            now = Situation(this.slot, state.trained_at, state.attempted_at, state.failures, error)
+            this.decisions[name] = nowcaster.policy.decide(now)
+
+
+def _error(fleet: Fleet, this: Slot, nowcaster: Nowcaster, rows: pl.DataFrame | None) -> float:
+    """The scaled error of this slot, as issued or (`source: holdout`) of the present champion on rows new to it."""
+    if rows is None or (model := fleet.model(nowcaster.name)) is None:
+        return float("nan")
+    if getattr(nowcaster.policy, "source", "live") == "live":
+        return scaled_mean(rows, dict(zip(fleet.task.target_names, model.scale_, strict=True)))
+    back = fleet.task.context + fleet.task.horizon
+    panel = _panel(fleet, this, back)
+    recent = backtest_errors(model, panel, this.slot - fleet.task.step)
+    return scaled_loss(recent.filter(pl.col("origin") >= model.data_end_), model)
+
+
+def retrain(fleet: Fleet, this: Slot) -> None:
+    """Reduce, train and promote those whose policy says so; every champion goes on until another has beaten it."""
+    chosen = [n for n in fleet.nowcasters.values() if this.decisions[n.name].action == Action.RETRAIN]
+    if not chosen:
+        return
+    with fleet.meter.charge_shared([n.name for n in chosen], "features"):
+        history = _panel(fleet, this, fleet.settings.history)
+    jobs = jobs_for(fleet, chosen, history, this.slot)
+    with fleet.meter.charge(OVERHEAD, "overhead"):
+        outcomes = fleet.edges.executor.map(train, jobs)
+    for outcome in outcomes:
+        this.outcomes[outcome.nowcaster] = outcome
+        apply(fleet, outcome, this.slot)
+
+
+def predict(fleet: Fleet, this: Slot) -> None:
+    """Every nowcaster that has a champion forecasts from this slot."""
+    panel = _panel(fleet, this, fleet.task.context)
+    parts = []
+    for name in fleet.nowcasters:
+        with fleet.meter.charge(name, "predict"):
+            model = fleet.model(name)
+            if model is not None:
+                parts.append(forecast_rows(model.predict(panel), name, fleet.state.of(name).version, this.slot))
+    this.forecasts = pl.concat(parts) if parts else pl.DataFrame()
+
+
+def issue(fleet: Fleet, this: Slot) -> None:
+    """Record the forecasts, then they are promised."""
+    if this.forecasts.height:
+        with fleet.meter.charge(OVERHEAD, "log"):
+            fleet.edges.store.record("forecasts", this.forecasts, fleet.key(this.slot))
+            fleet.ledger.issue(this.forecasts)
+
+
+def log(fleet: Fleet, this: Slot) -> None:
+    """Record decisions and costs; show them in the tracker."""
+    key, store = fleet.key(this.slot), fleet.edges.store
+    for name, decision in this.decisions.items():
+        fleet.state.of(name).last = {"action": str(decision.action), "why": decision.why, "loss": decision.loss}
+        fleet.state.of(name).last["reference"] = decision.reference
+    with fleet.meter.charge(OVERHEAD, "log"):
+        decisions = decision_rows(this.decisions, this.outcomes, fleet.state, this.slot)
+        store.record("decisions", decisions, key)
+        costs = cost_rows(fleet.meter.table(), fleet.charged, this.slot)
+        fleet.charged = fleet.meter.table()
+        store.record("costs", costs, key)
+        show(fleet, this, costs)
+
+
+def _panel(fleet: Fleet, this: Slot, rows: int) -> Panel:
+    start = this.slot - (rows - 1) * fleet.task.step
+    frame = fleet.edges.store.read(as_of=this.now, start=start, end=this.slot)
+    return Panel.from_frame(
+        frame, fleet.task.step, fleet.task.names, start=start, end=this.slot, series=fleet.state.series
+    )

@@ -1,0 +1,72 @@
+"""MLflow's pages for a folder of runs, on this machine only and without telemetry."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from forecast.errors import SchemaError
+from pipelines.trackers.location import QUIET, Location
+
+HOST = "127.0.0.1"
+
+
+def arguments(folder: Path | str, port: int = 5000) -> list[str]:
+    """The server's command line, as a list."""
+    place = Location(folder)
+    if place.artifacts is None:
+        raise SchemaError(f"'{folder}' is a server already: open it in a browser, or give the folder of the runs")
+    stores = ["--backend-store-uri", place.uri, "--default-artifact-root", place.artifacts]
+    return ["mlflow", "server", *stores, "--host", HOST, "--port", str(port), "--workers", "1"]
+
+
+def command(folder: Path | str, port: int = 5000) -> str:
+    """The same as one line to paste into a shell.
+
+    >>> command("/srv/runs").split()[1:4]
+    ['MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false', 'MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false', 'mlflow']
+    """
+    return " ".join([*(f"{k}={v}" for k, v in QUIET.items()), shlex.join(arguments(folder, port))])
+
+
+def start(folder: Path | str, port: int = 5000, patience_s: float = 60.0) -> subprocess.Popen:
+    """Start the server and wait until it answers; the caller ends the process.
+
+    Raises:
+        SchemaError: the server ended at once (a port in use, most often), or did not answer in time.
+    """
+    Location(folder).ensure()
+    process = subprocess.Popen([sys.executable, "-m", *arguments(folder, port)], env={**os.environ, **QUIET})
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers(port):
+            return process
+        time.sleep(0.2)
+    process.terminate()
+    raise SchemaError(f"the MLflow server did not come up on {HOST}:{port}: is the port in use? Try ui.port={port + 1}")
+
+
+def serve(folder: Path | str, port: int = 5000) -> int:
+    """Run the server until it is interrupted; prints its address. Returns the exit code."""
+    process = start(folder, port)
+    print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)\nby hand: {command(folder, port)}", flush=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=1) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
