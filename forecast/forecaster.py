@@ -86,8 +86,9 @@ class Forecaster(ABC):
         if len(rows) < self.min_origins:
             need = task.context + self.min_origins
             raise ShortHistoryError(
-                f"{type(self).__name__} needs at least {need} rows (context {task.context} + {self.min_origins}), the panel has "
-                f"{len(panel.times)} with {len(rows)} usable origins: give a longer history or a shorter context"
+                f"{type(self).__name__} needs at least {need} rows (context {task.context} + {self.min_origins}), "
+                f"the panel has {len(panel.times)} with {len(rows)} usable origins: "
+                "give a longer history or a shorter context"
             )
         same = warm and self.traits.warms and self.task_ == task and self.series_ == panel.series
         self._scale(panel.values[:, training_span(panel, task, rows)], task)
@@ -185,8 +186,8 @@ class Forecaster(ABC):
             raise SchemaError(f"origin {moment(wanted[absent][0])} is not on the panel's grid")
         if (rows < task.context - 1).any():
             raise ShortHistoryError(
-                f"a forecast from {moment(wanted[rows.argmin()])} needs {task.context} rows up to it, the panel has {rows.min() + 1}: "
-                "give a longer panel or a shorter context"
+                f"a forecast from {moment(wanted[rows.argmin()])} needs {task.context} rows up to it, "
+                f"the panel has {rows.min() + 1}: give a longer panel or a shorter context"
             )
         return rows
 
@@ -207,10 +208,7 @@ class Forecaster(ABC):
         place = (
             [windows.series.index(s) if s in windows.series else -1 for s in asked] if asked != windows.series else None
         )
-        return [
-            self._one(o, task, asked, s, v, place)
-            for o, s, v in zip(windows.origins, status, values, strict=True)
-        ]
+        return [self._one(o, task, asked, s, v, place) for o, s, v in zip(windows.origins, status, values, strict=True)]
 
     @staticmethod
     def _one(

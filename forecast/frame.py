@@ -117,7 +117,8 @@ def _utc(frame: pl.DataFrame, name: str) -> pl.Expr:
         raise SchemaError(f"column '{name}' is {kind}: it must be a datetime with a time zone; parse it first")
     if kind.time_zone is None:
         raise SchemaError(
-            f"column '{name}' holds naive datetimes: say the zone, e.g. .dt.replace_time_zone('UTC'); it is never guessed"
+            f"column '{name}' holds naive datetimes: say the zone, e.g. .dt.replace_time_zone('UTC'); "
+            "it is never guessed"
         )
     if frame[name].null_count():
         raise SchemaError(
@@ -133,8 +134,8 @@ def _check_keys(frame: pl.DataFrame) -> None:
     if twice.height:
         first = twice.row(0, named=True)
         raise SchemaError(
-            f"{twice.height} rows share (series, time, seen), first at series '{first['series']}' {_show(first['time'])}: "
-            "keep one row of each, or give the later report a later `seen`"
+            f"{twice.height} rows share (series, time, seen), first at series '{first['series']}' "
+            f"{_show(first['time'])}: keep one row of each, or give the later report a later `seen`"
         )
 
 
@@ -149,8 +150,9 @@ def _check_values(frame: pl.DataFrame, v: Variable) -> None:
         else "NaN, infinite or out of bounds"
     )
     raise SchemaError(
-        f"column '{v.name}' has {bad.height} values {kind}, first at series '{first['series']}' {_show(first['time'])}: "
-        f"{first[v.name]}. Make missing values null, drop the rows, or widen Variable.lower/upper"
+        f"column '{v.name}' has {bad.height} values {kind}, first at series '{first['series']}' "
+        f"{_show(first['time'])}: {first[v.name]}. "
+        "Make missing values null, drop the rows, or widen Variable.lower/upper"
     )
 
 

@@ -56,11 +56,18 @@ class Ledger:
         return matured
 
     def reload(self, issued: pl.DataFrame, settled: pl.DataFrame, now: datetime) -> None:
-        """Rebuild the pending rows after a restart from what the store recorded."""
+        """Rebuild the pending rows after a restart from what the store recorded.
+
+        Args:
+            issued: forecast rows with their `slot`; those of slots after `now` will be issued again and are left out.
+            settled: settled rows.
+            now: the last finished slot.
+        """
         self.pending = None
         if issued.is_empty():
             return
-        rows = issued.filter(pl.col("point").is_not_null() & (pl.col("time") > now - self.patience))
+        promised = pl.col("point").is_not_null() & (pl.col("slot") <= now)
+        rows = issued.filter(promised & (pl.col("time") > now - self.patience))
         if not settled.is_empty():
             rows = rows.join(settled.select(KEY), on=list(KEY), how="anti", maintain_order="left")
         self.pending = rows

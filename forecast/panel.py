@@ -139,8 +139,8 @@ class Panel:
         if (rest != np.timedelta64(0)).any():
             row = rows.row(int(np.flatnonzero(rest != np.timedelta64(0))[0]), named=True)
             raise SchemaError(
-                f"{int((rest != np.timedelta64(0)).sum())} rows lie off the {step} grid, first at series '{row['series']}' "
-                f"{row['time']:%Y-%m-%d %H:%M:%S}: set the task's step, or round the times first"
+                f"{int((rest != np.timedelta64(0)).sum())} rows lie off the {step} grid, first at series "
+                f"'{row['series']}' {row['time']:%Y-%m-%d %H:%M:%S}: set the task's step, or round the times first"
             )
         times = first + width * np.arange((last - first) // width + 1)  # (T,)
         labels = tuple(sorted(set(series))) if series is not None else tuple(sorted(set(rows["series"])))

@@ -55,9 +55,8 @@ class Forecast:
             raise SchemaError(f"quantiles have shape {shape}, expected ({n}, H, {c}, {q}); {len(self.status)} statuses")
         ok = self.ok  # (N,)
         if not np.isfinite(self.quantiles[ok]).all():
-            raise SchemaError(
-                f"{self._where(~np.isfinite(self.quantiles) & ok[:, None, None, None])} is NaN or infinite in an ok series"
-            )
+            where = self._where(~np.isfinite(self.quantiles) & ok[:, None, None, None])
+            raise SchemaError(f"{where} is NaN or infinite in an ok series")
         if not np.isnan(self.quantiles[~ok]).all():
             raise SchemaError("a series that is stale or missing has numbers: it must hold NaN only")
         if (np.diff(self.quantiles[ok], axis=-1) < 0).any():
@@ -82,7 +81,7 @@ class Forecast:
         return self.quantiles[..., self.levels.index(0.5)]
 
     def frame(self) -> pl.DataFrame:
-        """Long frame `series, origin, time, lead, variable, status, point, q0.1, ...`; null where there is no forecast."""
+        """Long frame `series, origin, time, lead, variable, status, point, q0.1, ...`; null without a forecast."""
         n, h, c, q = self.quantiles.shape
         lead = np.tile(np.repeat(np.arange(1, h + 1), c), n)  # (N*H*C,)
         flat = self.quantiles.reshape(-1, q)  # (N*H*C, Q)
@@ -90,7 +89,7 @@ class Forecast:
         frame = pl.DataFrame(
             {
                 "series": np.repeat(np.array(self.series, object), h * c),
-                "lead": lead.astype(np.int32),
+                "lead": lead.astype(np.int64),
                 "variable": np.tile(np.array(self.variables, object), n * h),
                 "status": np.repeat(np.array([str(s) for s in self.status], object), h * c),
                 "point": self.point.reshape(-1),

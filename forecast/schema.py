@@ -109,7 +109,8 @@ class Task:
             raise SchemaError(f"step is {self.step}: it must be positive")
         if self.horizon < 1 or self.context < 1 or self.patience < 0:
             raise SchemaError(
-                f"horizon {self.horizon} and context {self.context} must be at least 1, patience {self.patience} at least 0"
+                f"horizon {self.horizon} and context {self.context} must be at least 1, "
+                f"patience {self.patience} at least 0"
             )
         self._check_levels()
 

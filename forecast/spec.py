@@ -79,8 +79,6 @@ def _check_allowed(target: str, home: str, allowed: Sequence[str]) -> None:
 
 def parameters(kind: type) -> list[str]:
     """Names of the constructor's arguments."""
-    if kind.__init__ is object.__init__:
-        return []
     return [
         p.name for p in inspect.signature(kind).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]

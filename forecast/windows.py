@@ -72,7 +72,7 @@ def forward_fill(values: np.ndarray, axis: int = -2) -> np.ndarray:
 
 
 def filled(values: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Windows (B, N, L, V) without gaps: newest earlier value, else next later, else the variable's training mean (V,)."""
+    """Windows (B, N, L, V) without gaps: newest earlier value, else next later, else the training mean (V,)."""
     full = forward_fill(forward_fill(values)[..., ::-1, :])[..., ::-1, :]  # (B, N, L, V)
     return np.where(np.isnan(full), means, full)
 

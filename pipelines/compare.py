@@ -28,8 +28,8 @@ def compare(runs: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         `experiment`, `fleet`, `nowcaster` where they differ, `model, reducer, policy`, every other parameter that
-        differs, then the metrics `mae/<target>, skill/<target>, coverage80/<target>, cpu_s, dC, dE, ENC, retrains, rows`
-        that any run has. Null where a run has none.
+        differs, then the metrics that any run has of `mae/<target>, skill/<target>, coverage80/<target>, cpu_s, dC,
+        dE, ENC, retrains, rows`. Null where a run has none.
 
     Raises:
         SchemaError: there are no runs.
@@ -54,7 +54,10 @@ def render(table: pl.DataFrame, title: str = "") -> Table:
     short = _condensed(table)
     out = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name, kind in short.schema.items():
-        out.add_column(name.replace("/", "\n", 1), justify="right" if kind.is_numeric() else "left", overflow="fold")
+        if kind.is_numeric():
+            out.add_column(_heading(name), justify="right", no_wrap=True)
+        else:
+            out.add_column(name, overflow="fold")
     best = {name: _best(short[name]) for name in short.columns}
     for row in short.iter_rows(named=True):
         out.add_row(*(_cell(name, value, best[name]) for name, value in row.items()))
@@ -98,10 +101,16 @@ def _best(column: pl.Series) -> float | None:
     return column.max() if column.name.startswith(HIGH_IS_GOOD) else None  # type: ignore[return-value]
 
 
+def _heading(name: str) -> str:
+    """Header "mae/temperature" on two lines, long words cut, so that four targets fit."""
+    words = name.replace("coverage80", "in 80 %").replace("retrains", "re-/trains").split("/")
+    return "\n".join(word if len(word) <= 7 else word[:5] + "." for word in words)
+
+
 def _cell(name: str, value: object, best: float | None) -> Text:
     if value is None:
         return Text("-", style="dim")
     if not isinstance(value, float):
         return Text(str(value))
-    text = f"{value:,.0f}" if name in WHOLE or abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+    text = f"{value:,.0f}" if name in WHOLE or abs(value) >= 1000 else f"{value or 0.0:#.3g}".rstrip(".")
     return Text(text, style="bold green" if value == best else "")

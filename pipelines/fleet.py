@@ -10,7 +10,7 @@ from typing import Any
 
 from forecast.forecaster import Forecaster
 from forecast.ledger import Ledger
-from forecast.meter import Meter
+from forecast.meter import VERSION, Meter
 from forecast.policy import Policy
 from forecast.reduce import Reducer
 from forecast.schema import Task
@@ -117,6 +117,15 @@ class Fleet:
             self.ledger.reload(
                 store.records("forecasts", since=since), store.records("settled", since=since), self.state.slot
             )
+
+    def charge_start(self, cpu_s: float) -> None:
+        """Charge what was used before this fleet existed (start, imports) to overhead."""
+        self.charge_overhead(cpu_s - self.meter.total_cpu_s)
+
+    def charge_overhead(self, cpu_s: float, *, child: bool = False) -> None:
+        """Charge CPU seconds measured elsewhere (`child`: by a child process, whose clock will report them again)."""
+        row = {"owner": OVERHEAD, "phase": "overhead", "cpu_s": cpu_s, "wall_s": 0.0, "calls": 1, "peak_mb": 0.0}
+        self.meter.absorb({"version": VERSION, "charges": [row]}, child=child)
 
     def model(self, name: str) -> Forecaster | None:
         """The champion, loaded from its folder once per version; None before the first training."""

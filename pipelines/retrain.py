@@ -10,7 +10,7 @@ import polars as pl
 
 from forecast.panel import Panel
 from forecast.reduce import Reducer, Reduction, reduced
-from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
+from pipelines.fleet import Fleet, Nowcaster
 from pipelines.training import PAIR, TrainingJob, TrainingOutcome
 
 
@@ -80,7 +80,5 @@ def _account(fleet: Fleet, outcome: TrainingOutcome) -> None:
     if pid == os.getpid():
         return
     fleet.meter.absorb(outcome.record)
-    idle = before - fleet.workers.get(pid, 0.0)
-    row = {"owner": OVERHEAD, "phase": "overhead", "cpu_s": idle, "wall_s": 0.0, "calls": 1, "peak_mb": 0.0}
-    fleet.meter.absorb({"version": outcome.record["version"], "charges": [row]})
+    fleet.charge_overhead(before - fleet.workers.get(pid, 0.0), child=True)
     fleet.workers[pid] = after

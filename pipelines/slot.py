@@ -8,6 +8,7 @@ from datetime import datetime
 import polars as pl
 
 from forecast.policy import Decision
+from pipelines.fleet import Fleet
 from pipelines.training import TrainingOutcome
 
 
@@ -21,6 +22,11 @@ class Slot:
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, TrainingOutcome] = field(default_factory=dict)
     forecasts: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @classmethod
+    def at(cls, fleet: Fleet, slot: datetime) -> Slot:
+        """The slot as the fleet will act on it, `latency` later."""
+        return cls(slot, slot + fleet.settings.latency)
 
     @property
     def failed(self) -> list[str]:

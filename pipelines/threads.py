@@ -53,7 +53,7 @@ class ThreadPolicy:
             raise SchemaError(f"cores {self.cores}, workers {self.workers}, threads {self.threads}: each at least 1")
         if self.workers * self.threads > self.cores:
             raise SchemaError(
-                f"{self.workers} workers with {self.threads} threads each need {self.workers * self.threads} cores, and "
+                f"{self.workers} workers of {self.threads} threads each need {self.workers * self.threads} cores, and "
                 f"there are {self.cores}: lower workers or threads, or give the container more CPU"
             )
 

@@ -32,7 +32,7 @@ def tick(fleet: Fleet, slot: datetime) -> Slot | None:
     """
     if fleet.state.slot is not None and slot <= fleet.state.slot:
         return None
-    this = Slot(slot, slot + fleet.settings.latency)
+    this = Slot.at(fleet, slot)
     for step in (ingest, settle, decide, retrain, predict, issue, log):
         step(fleet, this)
         fleet.probe(step.__name__)

@@ -4,7 +4,7 @@ Each check takes a function that makes a new, unfitted model, and raises when a 
 
 >>> from models.persistence import Persistence
 >>> check_forecaster(Persistence, exclude={"check_save_and_load": "starts a process: too slow for an example"})
-28
+33
 """
 
 from __future__ import annotations

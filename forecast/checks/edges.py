@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +19,9 @@ def check_shape(make: Make) -> None:
     panel, task = synthetic_panel(), synthetic_task()
     found = make().fit(panel, task).predict(panel)
     expect_fine(found, "plain data")
-    expect(found.quantiles.shape == (3, 3, 2, 3), f"quantiles have shape {found.quantiles.shape}, expected (3, 3, 2, 3)")
+    expect(
+        found.quantiles.shape == (3, 3, 2, 3), f"quantiles have shape {found.quantiles.shape}, expected (3, 3, 2, 3)"
+    )
     names = found.series, found.origin, found.variables, found.levels
     expect(names == (panel.series, panel.end, task.target_names, task.levels), f"the forecast says {names}")
 
@@ -146,9 +148,7 @@ def check_scale(make: Make) -> None:
 def check_wrong_step(make: Make) -> None:
     """A panel of another step is refused, in words."""
     panel, task = synthetic_panel(), synthetic_task()
-    coarse = Panel(
-        panel.values[:, ::2], panel.times[::2], panel.series, panel.variables, step=2 * replace(panel).step
-    )
+    coarse = Panel(panel.values[:, ::2], panel.times[::2], panel.series, panel.variables, step=2 * panel.step)
     try:
         make().fit(coarse, task)
     except SchemaError as error:
@@ -157,7 +157,7 @@ def check_wrong_step(make: Make) -> None:
     raise ContractError("a panel of another step must be refused")
 
 
-def _expect_inside(quantiles: np.ndarray, targets: tuple[Variable, ...] | list[Variable]) -> None:
+def _expect_inside(quantiles: np.ndarray, targets: Sequence[Variable]) -> None:
     for c, v in enumerate(targets):
         inside = (quantiles[..., c, :] >= v.lower) & (quantiles[..., c, :] <= v.upper)
         expect(bool(inside.all()), f"forecasts of '{v.name}' leave [{v.lower:g}, {v.upper:g}]")

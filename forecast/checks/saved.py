@@ -47,7 +47,11 @@ def check_saved_together(makes: Mapping[str, Make]) -> None:
 
 
 def _in_fresh_process(folders: list[str], packages: list[str]) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "FORECAST_ALLOWED": ",".join(packages)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "FORECAST_ALLOWED": ",".join(packages),
+    }
     command = [sys.executable, "-m", "forecast.checks.saved", *folders]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

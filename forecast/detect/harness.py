@@ -1,7 +1,8 @@
 """How good is a detector? False alarms on errors that do not change, delay on errors that do.
 
-Simulated errors with mean 1 and no memory of any data set, one step an hour. After each alarm the stream begins
-anew with the reference it had: nothing is retrained here, so that an alarm is an alarm and not a cure.
+The errors are simulated, one step an hour, with mean 1: a threshold found here is in units of the usual error, so
+divide a real error by its reference. After each alarm the stream begins anew with the reference it had: nothing is
+retrained, the error stays high, and only the first alarm after a shift is timed.
 """
 
 from __future__ import annotations
@@ -113,28 +114,35 @@ def alarms(detector: Detector, error: Floats, warm_up: int) -> npt.NDArray[np.bo
     return drift[warm_up:]
 
 
-def judge(make: Callable[[], Detector], trial: Trial) -> Quality:
-    """Try new detectors on unchanged errors, and on errors that shift after the warm-up and 0..47 more steps."""
+def judge(detector: Detector, trial: Trial) -> Quality:
+    """Try unused copies of a detector on errors that stay as they are, and on errors that shift."""
     length = trial.warm_up + trial.calm
-    quiet = alarms(make(), trial.simulate(trial.seed, length, trial.streams), trial.warm_up)
-    delays = [_delays(make(), trial, shift) for shift in trial.shifts]  # each (S,)
+    quiet = alarms(_unused(detector), trial.simulate(trial.seed, length, trial.streams), trial.warm_up)
+    delays = dict(zip(trial.shifts, _delays(_unused(detector), trial), strict=True))
     return Quality(
         false_alarms=float(1_000 * quiet.mean()),
-        delay={s: float(np.minimum(d, trial.horizon).mean()) for s, d in zip(trial.shifts, delays, strict=True)},
-        missed={s: float((d > trial.horizon).mean()) for s, d in zip(trial.shifts, delays, strict=True)},
+        delay={shift: float(np.minimum(late, trial.horizon).mean()) for shift, late in delays.items()},
+        missed={shift: float((late > trial.horizon).mean()) for shift, late in delays.items()},
     )
 
 
-def _delays(detector: Detector, trial: Trial, shift: float) -> npt.NDArray[np.int64]:
-    """Steps from the shift to the first alarm after it, (S,): 1 at the shift itself, horizon + 1 if missed."""
-    before = 200  # calm steps after the warm-up, plus a start spread over two days so that no clock is favoured
-    start = before + np.random.default_rng(trial.seed).integers(0, 48, trial.streams)  # (S,)
-    steps = before + 48 + trial.horizon
-    error = trial.simulate(trial.seed + 1, trial.warm_up + steps, trial.streams)
-    since = np.arange(steps)[:, None] - start  # (T, S)
-    error[trial.warm_up :] *= np.where(since >= 0, 1 + shift, 1)
-    late = alarms(detector, error, trial.warm_up) & (since >= 0) & (since < trial.horizon)
-    return np.where(late.any(axis=0), since[late.argmax(axis=0), np.arange(trial.streams)] + 1, trial.horizon + 1)
+def _unused(detector: Detector) -> Detector:
+    return type(detector)(**detector.state()["parameters"])
+
+
+def _delays(detector: Detector, trial: Trial) -> npt.NDArray[np.int64]:
+    """Steps from each shift to the first alarm after it, (shifts, S): 1 at the shift itself, horizon + 1 if missed."""
+    shape = (len(trial.shifts), trial.streams)
+    start = 200 + np.random.default_rng(trial.seed).integers(0, 48, trial.streams)  # (S,), so no clock is favoured
+    error = trial.simulate(trial.seed + 1, trial.warm_up + 248 + trial.horizon, trial.streams)  # (T, S)
+    since = np.arange(len(error))[:, None] - trial.warm_up - start  # (T, S)
+    factor = np.where(since[:, None, :] >= 0, 1 + np.array(trial.shifts)[:, None], 1)  # (T, shifts, S)
+    shifted = (error[:, None, :] * factor).reshape(len(error), -1)
+    drift = alarms(detector, shifted, trial.warm_up).reshape(-1, *shape)  # (T - warm_up, shifts, S)
+    since = since[trial.warm_up :, None, :]
+    late = drift & (since >= 0) & (since < trial.horizon)
+    first = late.argmax(axis=0) - start + 1  # (shifts, S)
+    return np.where(late.any(axis=0), first, trial.horizon + 1)
 
 
 def best(tried: Sequence[tuple[Detector, Quality]], most_false_alarms: float = 5.0) -> tuple[Detector, Quality]:

@@ -16,7 +16,7 @@ class PageHinkley(Detector):
     """Page-Hinkley test: DRIFT when the summed deviation rises above its lowest point by more than `threshold`.
 
     Alarms at the same steps as `river.drift.PageHinkley`, and begins anew after each. The deviations are in the
-    error's unit, so `delta` and `threshold` are too: choose them to the scale of the loss.
+    error's unit, so `delta` and `threshold` are too: give errors relative to the usual one, or scale both.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ class Tally:
                 f"{self.metric.name} keeps axes {self.keep} of shape {self.total.shape}, the new chunk has "
                 f"{total.shape}: chunks may differ only along the axes that are summed over"
             )
-        self.total, self.count = self.total + total, self.count + count
+        self.total, self.count = np.asarray(self.total + total), np.asarray(self.count + count)  # (kept,), also for ()
 
     @property
     def value(self) -> float | np.ndarray:

@@ -16,6 +16,7 @@ from forecast.reduce.horizon_rule import first_calm, variance_ratios
 from forecast.reduce.reduction import Reduction
 
 STRIDE = 128  # older rows taken at once: their distances to 3,360 rows are 3.4 MB and stay in cache
+SPARE = 4 * STRIDE  # rows known beyond the stop: each costs every update a little, too few mean reaching back often
 MANY = 48  # new rows at once from which a fresh search is cheaper
 LARGEST = 1e150  # its square is still a float
 
@@ -166,7 +167,7 @@ class HorizonSearch:
             horizon = stop * self.step
             rows = min(held, horizon + self.test_size)
             ratios = ratios[: stop + 1]
-            self._known = min(self._known, self.target_horizon + horizon + STRIDE)
+            self._known = min(self._known, self.target_horizon + horizon + SPARE)
             why = f"the newest {rows} of {held} rows: the variance ratio settled at a horizon of {horizon} rows"
         evidence = {
             "converged": stop is not None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Literal
+from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -77,10 +79,9 @@ class Zone:
 
 
 def _check_zone(name: str) -> None:
-    from zoneinfo import available_timezones
-
-    if name not in available_timezones():
-        raise UnknownNameError("time zone", name, sorted(available_timezones()))
+    zones = available_timezones()
+    if name not in zones:
+        raise UnknownNameError("time zone", name, difflib.get_close_matches(name, zones, n=5, cutoff=0.3))
 
 
 def _parsed(stamps: pl.Series) -> pl.Series:

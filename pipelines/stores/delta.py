@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
@@ -130,8 +131,8 @@ class DeltaStore(BaseStore):
     def _write(self, table: DeltaTable, rows: pl.DataFrame, grown: list[Transaction]) -> None:
         same = {field.name for field in table.schema().fields} == set(rows.columns)
         properties = CommitProperties(app_transactions=grown)
-        mode = None if same else "merge"  # record tables: new columns come, absent ones are null
-        write_deltalake(table, rows, mode="append", commit_properties=properties, schema_mode=mode)  # type: ignore[arg-type]
+        mode: Literal["merge"] | None = None if same else "merge"  # records: new columns come, absent ones are null
+        write_deltalake(table, rows, mode="append", commit_properties=properties, schema_mode=mode)
 
     def _open(self, name: str) -> DeltaTable | None:
         """The table at its newest version, or None before its first write."""

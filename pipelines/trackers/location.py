@@ -7,8 +7,9 @@ start at once, and a process killed half way leaves nothing half made.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +81,8 @@ class Location:
         store = SqlAlchemyStore(f"sqlite:///{fresh}", self.artifacts)
         store.engine.dispose()
         SqlAlchemyStore._engine_map.pop(f"sqlite:///{fresh}", None)
+        with closing(sqlite3.connect(fresh)) as database:
+            database.execute("PRAGMA journal_mode=WAL")  # the pages read while the loop writes
         fresh.rename(folder / DATABASE)
 
 

@@ -89,8 +89,9 @@ class MlflowTracker:
 
         Args:
             fleet: its name, shown as the parent's.
-            config: all of it, kept as the artifact `config.yaml`; with `nowcasters` it is what makes two runs the same.
-            nowcasters: name -> parameters (`model`, `reducer`, `policy`, `series`, `targets`, ...); nested ones get dotted names.
+            config: all of it, kept as the artifact `config.yaml`. The same `config` and `nowcasters` are the same run.
+            nowcasters: name -> parameters (`model`, `reducer`, `policy`, `series`, `targets`, ...); nested ones get
+                dotted names.
         """
         plain = json.loads(json.dumps({"config": config, "nowcasters": nowcasters}, default=str, sort_keys=True))
         key = f"{safe(fleet)}:{hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:12]}"

@@ -13,9 +13,9 @@ ABOUT_EXPERIMENT = (
     "persistence), `cpu_s`, `ENC`, `retrains`; parameters `model`, `reducer`, `policy`."
 )
 ABOUT_FLEET = (
-    "Fleet **{fleet}** with {count} nowcasters: {names}.\n\nTo compare: tick the child runs, press *Compare*; final figures are "
-    "`mae/*`, `skill/*`, `cpu_s`, `ENC`, `retrains`, `rows`; `live/*` are curves over slots. The whole "
-    "configuration is the artifact `config.yaml`."
+    "Fleet **{fleet}** with {count} nowcasters: {names}.\n\nTo compare: tick the child runs, press *Compare*; "
+    "final figures are `mae/*`, `skill/*`, `cpu_s`, `ENC`, `retrains`, `rows`; `live/*` are curves over slots. "
+    "The whole configuration is the artifact `config.yaml`."
 )
 
 
@@ -30,12 +30,18 @@ def shared(params: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters with dotted names, as text; `_target_` is left to the configuration."""
+    """Nested parameters with dotted names, as text; a `_target_` gives its owner the name of the class.
+
+    >>> flat({"model": {"_target_": "models.lstm.LSTM", "hidden": 32}, "targets": ["a", "b"]})
+    {'model': 'LSTM', 'model.hidden': '32', 'targets': 'a, b'}
+    """
     out: dict[str, str] = {}
     for key, value in facts.items():
         if isinstance(value, Mapping):
             out |= flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list):
+        elif key == "_target_":
+            out[safe(prefix)] = str(value).rpartition(".")[2]
+        elif isinstance(value, list | tuple):
             out[safe(prefix + key)] = ", ".join(str(v) for v in value)[:6000]
         else:
             out[safe(prefix + key)] = str(value)[:6000]

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlflow.models.signature import ModelSignature
-from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
 from forecast.errors import CorruptModelError
 from forecast.saving import MANIFEST
@@ -51,8 +51,9 @@ def packaged(folder: Path, allowed: Sequence[str]) -> Iterator[Path]:
 def signature(task: Task) -> ModelSignature:
     """Columns in and out. Times are "any": MLflow's own datetime type refuses time zones, ours demands one."""
     keys = [ColSpec(DataType.string, "series"), ColSpec(AnyType(), "time"), ColSpec(AnyType(), "seen", required=False)]
-    inputs = [*keys, *(ColSpec(DataType.double, name) for name in task.names)]
+    inputs: list[ColSpec | TensorSpec] = [*keys, *(ColSpec(DataType.double, name) for name in task.names)]
     words = [ColSpec(DataType.string, name) for name in ("variable", "status")]
     numbers = [ColSpec(DataType.double, name) for name in ("point", *(f"q{level:g}" for level in task.levels))]
     when = [ColSpec(AnyType(), "origin"), ColSpec(AnyType(), "time"), ColSpec(DataType.integer, "lead")]
-    return ModelSignature(Schema(inputs), Schema([keys[0], *when, *words, *numbers]))
+    outputs: list[ColSpec | TensorSpec] = [keys[0], *when, *words, *numbers]
+    return ModelSignature(Schema(inputs), Schema(outputs))

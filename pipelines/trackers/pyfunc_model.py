@@ -28,7 +28,7 @@ class ForecasterModel(PythonModel):
         allowed = (context.model_config or {}).get("allowed", ("forecast", "models"))
         self.forecaster_ = Forecaster.load(context.artifacts[FOLDER], tuple(allowed))
 
-    def predict(self, context, model_input, params=None):  # MLflow would take annotations for its own schema
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Forecast from the newest time of `model_input`.
 
         Args:
@@ -48,7 +48,7 @@ class ForecasterModel(PythonModel):
         parsed = model_input.assign(**{c: _stamps(model_input[c]) for c in stamps})
         kept = [c for c in (*stamps, "series", *task.names) if c in parsed.columns]
         frame = canonical(pl.from_pandas(parsed[kept]), task.variables)
-        panel = Panel.from_frame(frame, task.step, task.names)  # type: ignore[arg-type]
+        panel = Panel.from_frame(frame, task.step, task.names)
         return self.forecaster_.predict(panel).frame().to_pandas()
 
 

@@ -14,9 +14,9 @@ from forecast.errors import UnknownNameError
 from forecast.frame import STAMP
 from pipelines.trackers.naming import FLEET, NOWCASTER, PARENT
 
-FACTS = {
-    **dict.fromkeys(("experiment", "fleet", "nowcaster", "status"), pl.String),
-    **{"started": STAMP, "run_id": pl.String, "parent": pl.String},
+FACTS: dict[str, Any] = {
+    **dict.fromkeys(("experiment", "fleet", "nowcaster", "status", "run_id", "parent"), pl.String),
+    "started": STAMP,
 }
 
 
@@ -24,7 +24,8 @@ def read_runs(client: MlflowClient, experiments: Sequence[str]) -> pl.DataFrame:
     """Child runs of the named experiments, newest first.
 
     Returns:
-        `experiment, fleet, nowcaster, status, started, run_id, parent`, then `params.*` (text) and the last `metrics.*`.
+        `experiment, fleet, nowcaster, status, run_id, parent, started`, then `params.*` (text) and the last value of
+        each of `metrics.*`.
 
     Raises:
         UnknownNameError: no such experiment.

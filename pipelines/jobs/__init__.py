@@ -1,0 +1,1 @@
+"""Jobs of the command line: each module has `main(config, choices) -> exit code`."""

@@ -1,0 +1,96 @@
+"""What a run showed: error, skill, cost and their ratio, per nowcaster, from what the store recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from forecast.metrics import Efficiency, scores, skill
+from pipelines.fleet import Fleet, Nowcaster
+from pipelines.protocols import Store
+
+BASELINE = "persistence"
+REFERENCE = {"reducer": "full", "policy": "always"}
+
+
+def summarise(fleet: Fleet) -> pl.DataFrame:
+    """One row per nowcaster: labels, `mae/<target>`, `skill/<target>`, `coverage80/<target>`, `cpu_s`, `dC`, `dE`, `ENC`, ...
+
+    Error and cost are compared with the same model retrained in every slot on the full history; null where the
+    fleet has no such nowcaster. E is the mean over targets of MAE against that reference, on identical pairs.
+    """
+    store = fleet.edges.store
+    settled = store.records("settled")
+    if settled.is_empty():
+        return pl.DataFrame()
+    table = _labels(fleet.nowcasters.values())
+    for part in (_errors(settled, fleet.task.target_names), _costs(store), _trainings(store)):
+        table = table.join(part, on="nowcaster", how="left", maintain_order="left")
+    return _efficiency(table, settled)
+
+
+def _labels(nowcasters: Sequence[Nowcaster]) -> pl.DataFrame:  # type: ignore[type-arg]
+    keys = ("model", "reducer", "policy")
+    return pl.DataFrame([{"nowcaster": n.name, **{k: n.labels.get(k, "") for k in keys}} for n in nowcasters])
+
+
+def _errors(settled: pl.DataFrame, targets: Sequence[str]) -> pl.DataFrame:
+    names = set(settled["nowcaster"].unique())
+    found = scores(settled, by=["nowcaster", "variable"]).select("nowcaster", "variable", "mae", "coverage")
+    if BASELINE in names:
+        gains = skill(settled, BASELINE, by=["variable"]).select("nowcaster", "variable", skill="skill_mae")
+        found = found.join(gains, on=["nowcaster", "variable"], how="left", maintain_order="left")
+    columns = {"mae": "mae", "coverage": "coverage80", "skill": "skill"}
+    wide = found.select("nowcaster").unique(maintain_order=True)
+    for column, prefix in columns.items():
+        for target in targets:
+            if column in found.columns:
+                one = found.filter(pl.col("variable") == target).select(
+                    "nowcaster", pl.col(column).alias(f"{prefix}/{target}")
+                )
+                wide = wide.join(one, on="nowcaster", how="left", maintain_order="left")
+    return wide
+
+
+def _costs(store: Store) -> pl.DataFrame:
+    return (
+        store.records("costs")
+        .group_by("nowcaster", maintain_order=True)
+        .agg(pl.col("cpu_s").sum(), pl.col("wall_s").sum())
+    )
+
+
+def _trainings(store: Store) -> pl.DataFrame:
+    trained = pl.col("action") == "retrain"
+    return (
+        store.records("decisions")
+        .group_by("nowcaster", maintain_order=True)
+        .agg(
+            retrains=trained.sum(),
+            promotions=pl.col("promoted").sum(),
+            rows=pl.col("rows").filter(trained).mean(),
+            slots=pl.len(),
+        )
+    )
+
+
+def _efficiency(table: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
+    found = []
+    for row in table.iter_rows(named=True):
+        reference = _reference(table, row)
+        found.append(_ratios(row, reference, settled) if reference else {"dC": None, "dE": None, "ENC": None})
+    return table.hstack(pl.DataFrame(found, schema={"dC": pl.Float64, "dE": pl.Float64, "ENC": pl.Float64}))
+
+
+def _reference(table: pl.DataFrame, row: Mapping[str, object]) -> dict | None:
+    same = table.filter(pl.col("model") == row["model"], *(pl.col(k) == v for k, v in REFERENCE.items()))
+    return same.row(0, named=True) if same.height else None
+
+
+def _ratios(row: Mapping, reference: Mapping, settled: pl.DataFrame) -> dict[str, float]:
+    both = settled.filter(pl.col("nowcaster").is_in([row["nowcaster"], reference["nowcaster"]]))
+    ratios = skill(both, reference["nowcaster"], by=["variable"]).filter(pl.col("nowcaster") == row["nowcaster"])
+    error = float((ratios["mae"] / ratios["mae_ref"]).mean())  # type: ignore[arg-type]
+    e = Efficiency(error, 1.0, row["cpu_s"], reference["cpu_s"])
+    return {"dC": e.d_cost, "dE": e.d_error, "ENC": e.enc}
