@@ -28,7 +28,7 @@ class Persistence(Forecaster):
         change = truth_at(panel, task, rows) - last[:, :, None]  # (B, N, H, C)
         self.spread_ = residual_quantiles(change, task)  # (H, C, Q)
         below, above = np.array(task.levels) < 0.5, np.array(task.levels) > 0.5  # (Q,)
-        self.spread_ = np.where(below, np.minimum(self.spread_, 0.0), np.where(above, np.maximum(self.spread_, 0.0), 0.0))
+        self.spread_ = np.clip(self.spread_, np.where(below, -np.inf, 0.0), np.where(above, np.inf, 0.0))
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         last = windows.last_known(len(task.targets))  # (B, N, C)
@@ -42,7 +42,7 @@ class Persistence(Forecaster):
 
 
 def residual_quantiles(errors: np.ndarray, task: Task) -> np.ndarray:
-    """Empirical quantiles (H, C, Q) of errors (B, N, H, C), NaN left out; zero where there is no error to learn from."""
+    """Empirical quantiles (H, C, Q) of errors (B, N, H, C), NaN left out; zero where there is none to learn from."""
     flat = errors.reshape(-1, *errors.shape[2:])  # (B*N, H, C)
     none = np.isnan(flat).all(0)  # (H, C)
     flat = np.where(none, 0.0, flat)

@@ -8,9 +8,8 @@ from typing import Any
 
 from forecast.spec import from_spec
 from pipelines.build import allowed_targets
-from pipelines.compare import compare
+from pipelines.compare import compare, render
 from pipelines.console import wide_console
-from pipelines.compare import render
 from pipelines.report.figures import error_against_cost, save
 
 

@@ -9,8 +9,8 @@ from typing import Any
 KEY, FLEET, NOWCASTER, DIGEST = "nowcastle.key", "nowcastle.fleet", "nowcastle.nowcaster", "nowcastle.digest"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 ABOUT_EXPERIMENT = (
-    "One parent run per fleet, one child run per nowcaster. Columns to show: `mae/*`, `skill/*` (1 is perfect, 0 is "
-    "persistence), `cpu_s`, `ENC`, `retrains`; parameters `model`, `reducer`, `policy`."
+    "One parent run per fleet, one child run per nowcaster. Columns to show: `mae/*`, `skill/*` (higher is better), "
+    "`cpu_s`, `ENC`, `retrains`; parameters `model`, `reducer`, `policy`."
 )
 ABOUT_FLEET = (
     "Fleet **{fleet}** with {count} nowcasters: {names}.\n\nTo compare: tick the child runs, press *Compare*; "

@@ -1,0 +1,68 @@
+"""Intervals from errors: what a model missed by on rows it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecast.panel import Panel
+from forecast.schema import Task
+from models.persistence import residual_quantiles
+
+PRIOR = 50  # errors by which a series' own width is pulled to that of all series
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Quantiles of errors, common to all series, times the width of each series.
+
+    Args:
+        shape: (H, C, Q) quantiles of the errors of a series of width 1, zero at the median.
+        widths: (N, C) mean absolute error of each series by that of all; 1 for a series without errors.
+    """
+
+    shape: np.ndarray
+    widths: np.ndarray
+
+    @classmethod
+    def none(cls, series: int, task: Task) -> Residuals:
+        """No interval: every quantile is the point."""
+        count = len(task.targets)
+        return cls(np.zeros((task.horizon, count, len(task.levels))), np.ones((series, count)))
+
+    @classmethod
+    def of(cls, errors: np.ndarray, task: Task) -> Residuals:
+        """Learnt from errors (B, N, H, C), truth minus point; NaN is left out."""
+        size = np.abs(errors)
+        known = ~np.isnan(errors)
+        count = known.sum((0, 1))  # (H, C)
+        mean = np.where(known, size, 0).sum((0, 1)) / np.maximum(count, 1)  # (H, C)
+        relative = np.where(known, size / np.where(mean > 0, mean, 1), 0).sum((0, 2))  # (N, C)
+        widths = (relative + PRIOR) / (known.sum((0, 2)) + PRIOR)  # (N, C)
+        shape = residual_quantiles(errors / widths[:, None], task)  # (H, C, Q)
+        shape[..., task.median] = 0.0
+        return cls(shape, widths)
+
+    def around(self, point: np.ndarray, series: Sequence[str], known: Sequence[str]) -> np.ndarray:
+        """(B, N, H, C, Q) quantiles around points (B, N, H, C) of `series`; `known` names the rows of `widths`."""
+        widths = self.widths
+        if tuple(series) != tuple(known):
+            place = {name: i for i, name in enumerate(known)}
+            widths = np.stack([self.widths[place[s]] if s in place else np.ones(point.shape[3]) for s in series])
+        return point[..., None] + widths[:, None, :, None] * self.shape
+
+
+def held_out(panel: Panel, rows: np.ndarray, block: int, every: int) -> np.ndarray:
+    """(B,) bool: those of `rows` (B,) in every `every`-th block of `block` rows, counted from 1970 so that a row's
+    part stays the same from one training to the next; none where `every` is 0 or nothing would be left.
+    """
+    none = np.zeros(len(rows), bool)
+    if every < 1:
+        return none
+    number = panel.times[rows].astype("datetime64[us]").astype(np.int64) // np.timedelta64(panel.step).astype(
+        "timedelta64[us]"
+    ).astype(np.int64)  # (B,)
+    held = number // block % every == every - 1  # (B,)
+    return none if held.all() else held

@@ -1,0 +1,284 @@
+"""Planted bad models: each is caught by the check made for it, else the contract is a paper tiger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecast.checks import CHECKS, check_forecaster
+from forecast.checks.expect import ContractError
+from forecast.errors import ForecastError
+from forecast.forecaster import Forecaster, Traits
+from forecast.panel import Panel
+from forecast.schema import Task
+from forecast.windows import Windows, training_rows, truth_at
+
+NAMED = {c.__name__: c for c in CHECKS}
+
+
+class Honest(Forecaster):
+    """The last value plus a mean change learnt by lead: the good model that the bad ones below spoil."""
+
+    traits = Traits()
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        rows = training_rows(panel, task)
+        change = truth_at(panel, task, rows) - panel.values[:, rows, : len(task.targets)].swapaxes(0, 1)[:, :, None]
+        flat = change.reshape(-1, *change.shape[2:])  # (B*N, H, C)
+        self.drift_ = np.nansum(flat, 0) / np.maximum((~np.isnan(flat)).sum(0), 1)  # (H, C)
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        last = windows.last_known(len(task.targets))  # (B, N, C)
+        spread = 0.1 * self.scale_[:, None] * (np.arange(len(task.levels)) - task.median)  # (C, Q)
+        return (last[:, :, None] + self.drift_)[..., None] + spread  # (B, N, H, C, Q)
+
+    def _save(self, folder: Path) -> None:
+        (folder / "drift.json").write_text(json.dumps(self.drift_.tolist()))
+
+    def _load(self, folder: Path) -> None:
+        self.drift_ = np.array(json.loads((folder / "drift.json").read_text()))
+
+
+class Peeks(Honest):
+    """Keeps the panel it is asked about, and looks up what came after the origin."""
+
+    def _checked(self, panel: Panel, task: Task) -> Panel:
+        self.seen_ = panel
+        return super()._checked(panel, task)
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        rows = np.searchsorted(self.seen_.times, windows.origins)  # (B,)
+        truth = truth_at(self.seen_.select(task.names), task, rows)  # (B, N, H, C)
+        honest = super()._predict(windows, task)
+        return np.where(np.isnan(truth)[..., None], honest, truth[..., None])
+
+
+class ReadsTheMemoryBehind(Honest):
+    """Learns from the array behind the view it is given."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        behind = panel.values
+        while behind.base is not None:
+            behind = behind.base
+        self.drift_ = self.drift_ + 1e-3 * np.nanmean(behind)
+
+
+class ScalesOnEverything(Honest):
+    """Takes its scale from the whole panel, kept or not."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + 0.1 * np.nanstd(panel.values[..., : len(task.targets)], axis=(0, 1))
+
+
+class NormalisesTheBatch(Honest):
+    """Windows of one call see each other, later ones the future of earlier ones."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task) + 0.01 * windows.values.mean()
+
+
+class CountsSeries(Honest):
+    """The place in the list is part of the answer."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task) + 0.1 * np.arange(len(windows.series))[:, None, None, None]
+
+
+class RollsDice(Honest):
+    """Chance without a seed."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + np.random.default_rng().normal(size=self.drift_.shape)
+
+
+class LeansOnTheGlobalSeed(Honest):
+    """Chance from the global state: two fits agree only by accident."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + np.random.rand(*self.drift_.shape)  # noqa: NPY002
+
+
+class WritesIntoItsInput(Honest):
+    """Fills gaps in place, through the read-only view."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        behind = panel.values
+        while behind.base is not None:
+            behind = behind.base
+        behind[np.isnan(behind)] = 0.0
+        super()._fit(panel, task, warm)
+
+
+class RemembersEarlierFits(Honest):
+    """A cold fit that is warm."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        before = float(self.drift_.mean()) if hasattr(self, "drift_") else 0.0
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + 0.5 * before + 0.01
+
+
+class SaysNaN(Honest):
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return np.full_like(super()._predict(windows, task), np.nan)
+
+
+class WrongShape(Honest):
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task)[..., :1, :, :]
+
+
+class ForgetsAField(Honest):
+    def _load(self, folder: Path) -> None:
+        """Reads nothing back."""
+
+
+class SavesRounded(Honest):
+    def _save(self, folder: Path) -> None:
+        (folder / "drift.json").write_text(json.dumps(self.drift_.round(2).tolist()))
+
+
+class BoastsOfWarmth(Honest):
+    traits = Traits(warms=True)
+
+
+class WarmsInSecret(Honest):
+    """Continues on `warm` although its traits deny it; the base must not let it."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        before = self.drift_ if hasattr(self, "drift_") else 0.0
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + before
+
+
+class WorksInTheConstructor(Honest):
+    def __init__(self, rate: float = 1.0) -> None:
+        self.rate, self.double = rate, 2 * rate
+
+
+class LeavesLooseState(Honest):
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        self.rows = len(panel.times)
+
+
+class DividesByTheScale(Honest):
+    """No answer to a series that never changes."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        spread = windows.values[..., : len(task.targets)].std(2)  # (B, N, C)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = spread / spread  # (B, N, C)
+        return super()._predict(windows, task) * unit[:, :, None, :, None]
+
+
+class CannotCountGaps(Honest):
+    """Takes NaN as they are, and hands them on."""
+
+    traits = Traits(missing=True)
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        mean = windows.values[..., : len(task.targets)].mean(2)  # (B, N, C)
+        return super()._predict(windows, task) + 0 * mean[:, :, None, :, None]
+
+
+class ThinksInDegrees(Honest):
+    """A constant that fits one unit only."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task) + 20.0
+
+
+class NeedsMoreThanItSays(Honest):
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        if len(panel.times) < 2 * task.context:
+            raise ValueError("index 3 is out of bounds")
+        super()._fit(panel, task, warm)
+
+
+class CountsThreeLevels(Honest):
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task)[..., [0, 1, 2]]
+
+
+class MixesSeries(Honest):
+    """Uses the other series without saying so in its traits."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        others = windows.values[..., : len(task.targets)].mean((1, 2), keepdims=True)  # (B, 1, 1, C)
+        return super()._predict(windows, task) + 0.1 * others[..., None]
+
+
+PLANTED = [
+    (Peeks, "check_future_is_unseen"),
+    (ReadsTheMemoryBehind, "check_training_ends_at_its_end"),
+    (ScalesOnEverything, "check_training_obeys_keep"),
+    (NormalisesTheBatch, "check_many_origins_equal_one_by_one"),
+    (CountsSeries, "check_series_order_is_nothing"),
+    (MixesSeries, "check_series_order_is_nothing"),
+    (MixesSeries, "check_stale_series"),
+    (MixesSeries, "check_unseen_series"),
+    (RollsDice, "check_two_fits_agree"),
+    (LeansOnTheGlobalSeed, "check_two_fits_agree"),
+    (WritesIntoItsInput, "check_input_is_untouched"),
+    (RemembersEarlierFits, "check_refit_starts_anew"),
+    (WarmsInSecret, "check_warm_is_honoured"),
+    (BoastsOfWarmth, "check_warm_is_honoured"),
+    (SaysNaN, "check_shape"),
+    (WrongShape, "check_shape"),
+    (CountsThreeLevels, "check_single_level"),
+    (ForgetsAField, "check_save_and_load"),
+    (SavesRounded, "check_save_and_load"),
+    (WorksInTheConstructor, "check_constructor_only_stores"),
+    (LeavesLooseState, "check_constructor_only_stores"),
+    (DividesByTheScale, "check_constant_series"),
+    (CannotCountGaps, "check_missing_values"),
+    (ThinksInDegrees, "check_scale"),
+    (NeedsMoreThanItSays, "check_short_history"),
+]
+
+
+@pytest.mark.parametrize(("kind", "check"), PLANTED, ids=lambda x: x if isinstance(x, str) else x.__name__)
+def test_planted_model_is_caught(kind: type[Forecaster], check: str) -> None:
+    with pytest.raises((ForecastError, ValueError)):
+        NAMED[check](kind)
+
+
+@pytest.mark.parametrize("check", [c for c in CHECKS if c.__name__ != "check_save_and_load"], ids=lambda c: c.__name__)
+def test_the_honest_model_passes(check) -> None:
+    check(Honest)
+
+
+def test_the_honest_model_saves() -> None:
+    NAMED["check_save_and_load"](Honest)
+
+
+class LoadsOnlyWhereItWasFitted(Honest):
+    """Keeps its state in the process, so that only a fresh process finds it out."""
+
+    here: dict = {}  # noqa: RUF012
+
+    def _save(self, folder: Path) -> None:
+        self.here["drift"] = self.drift_
+        (folder / "drift.json").write_text("[]")
+
+    def _load(self, folder: Path) -> None:
+        self.drift_ = self.here["drift"]
+
+
+def test_only_a_fresh_process_finds_state_left_in_this_one() -> None:
+    with pytest.raises(ContractError, match="does not load in a fresh process"):
+        NAMED["check_save_and_load"](LoadsOnlyWhereItWasFitted)
+
+
+def test_all_failures_are_told_together() -> None:
+    slow = {"check_save_and_load": "starts a process, tried elsewhere"}
+    with pytest.raises(ContractError, match=r"(?s)checks failed:.*check_shape.*check_one_series"):
+        check_forecaster(SaysNaN, exclude=slow)
