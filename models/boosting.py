@@ -29,8 +29,8 @@ class Trees:
     15
     """
 
-    rounds: int = 30
-    depth: int = 4
+    rounds: int = 25
+    depth: int = 5
     rate: float = 0.2
     bins: int = 32
     leaf: float = 60.0

@@ -9,7 +9,7 @@ import numpy as np
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
-from forecast.windows import Windows
+from forecast.windows import Windows, training_rows, training_span
 from models.arrays import read_arrays, write_arrays
 from models.persistence import residual_quantiles
 
@@ -34,9 +34,9 @@ class Climatology(Forecaster):
         self.smooth_days = smooth_days
 
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
-        assert panel.keep is not None
-        values = np.where(panel.keep[:, None], panel.values, np.nan)[:, :, : len(task.targets)]  # (N, T, C)
-        slots, days = _slots(panel.times, task), _days(panel.times)  # (T,), (T,)
+        span = training_span(panel, task, training_rows(panel, task))  # (T,)
+        values, times = panel.values[:, span, : len(task.targets)], panel.times[span]  # (N, t, C), (t,)
+        slots, days = _slots(times, task), _days(times)  # (t,), (t,)
         blank = np.where(np.isnan(values).all(1, keepdims=True), self.means_[: len(task.targets)], values)  # (N, T, C)
         self.season_ = self._kernel() @ _sums(blank, days, YEAR)  # (2, N, YEAR, C) as sum and count
         self.season_ = self.season_[0] / self.season_[1]  # (N, YEAR, C)

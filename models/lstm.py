@@ -1,4 +1,4 @@
-"""LSTM: a recurrent network over the newest rows of all series, beside a linear path; one net for all leads and targets.
+"""LSTM: a recurrent net over the newest rows of all series, beside a linear path; one net for all leads and targets.
 
 For nowcasts refitted every hour: the linear path starts at the closed-form ridge solution, so training only has to
 learn what a straight line cannot say, and a second of CPU is enough.
@@ -120,10 +120,10 @@ class LSTM(Forecaster):
         return np.moveaxis(values + self._base(windows.values, task), 0, -1)  # (B, N, H, C, Q)
 
     def _save(self, folder: Path) -> None:
-        scales = {"inputs": self.inputs_, "outputs": self.outputs_}
-        arrays = {f"{name}.{part}": torch.from_numpy(a) for name, s in scales.items() for part, a in vars(s).items()}
-        weights = {f"net.{name}": value.contiguous() for name, value in self.net_.state_dict().items()}
-        save_file(arrays | weights, folder / WEIGHTS)
+        tensors = {f"net.{name}": value for name, value in self.net_.state_dict().items()}
+        for name, scale in (("inputs", self.inputs_), ("outputs", self.outputs_)):
+            tensors |= {f"{name}.{part}": torch.from_numpy(array) for part, array in vars(scale).items()}
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
 
     def _load(self, folder: Path) -> None:
         assert self.task_ is not None
@@ -154,7 +154,7 @@ class LSTM(Forecaster):
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Affine scaling; a value that never changed in training has spread 0: scaled as it is, and unscaled to its centre."""
+    """Affine scaling. What never changed in training has spread 0: it is only centred, and unscaled to its centre."""
 
     centre: np.ndarray
     spread: np.ndarray

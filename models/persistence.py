@@ -26,9 +26,7 @@ class Persistence(Forecaster):
         rows = training_rows(panel, task)
         last = windows_at(panel, task, rows).last_known(len(task.targets))  # (B, N, C)
         change = truth_at(panel, task, rows) - last[:, :, None]  # (B, N, H, C)
-        self.spread_ = residual_quantiles(change, task)  # (H, C, Q)
-        below, above = np.array(task.levels) < 0.5, np.array(task.levels) > 0.5  # (Q,)
-        self.spread_ = np.clip(self.spread_, np.where(below, -np.inf, 0.0), np.where(above, np.inf, 0.0))
+        self.spread_ = around_point(residual_quantiles(change, task), task)  # (H, C, Q)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         last = windows.last_known(len(task.targets))  # (B, N, C)
@@ -39,6 +37,15 @@ class Persistence(Forecaster):
 
     def _load(self, folder: Path) -> None:
         self.spread_ = read_arrays(folder)["spread"]
+
+
+def around_point(quantiles: np.ndarray, task: Task) -> np.ndarray:
+    """Error quantiles (..., Q) with zero at the median and none on its wrong side: the point stays the median.
+
+    Else, where all errors have one sign (a trend), sorting would put another quantile into the median's place.
+    """
+    levels = np.array(task.levels)  # (Q,)
+    return np.clip(quantiles, np.where(levels < 0.5, -np.inf, 0.0), np.where(levels > 0.5, np.inf, 0.0))
 
 
 def residual_quantiles(errors: np.ndarray, task: Task) -> np.ndarray:

@@ -29,7 +29,7 @@ class Inputs:
         relative: differences to the last known value instead of levels, in the inputs and in what is learnt.
     """
 
-    lags: Sequence[int] = (1, 2, 3, 5, 8, 12, 23)
+    lags: Sequence[int] = (1, 3, 6, 12, 23)
     neighbours: int = 2
     calendar: bool = True
     identity: bool = True

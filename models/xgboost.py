@@ -12,7 +12,7 @@ from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
-from forecast.windows import Windows, training_rows, truth_at, windows_at
+from forecast.windows import Windows, training_rows, training_span, truth_at, windows_at
 from models.arrays import read_arrays, write_arrays
 from models.boosting import Trees, grow, read_boosters, scores, write_boosters
 from models.residuals import Residuals, held_out
@@ -70,7 +70,8 @@ class XGBoost(Forecaster):
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         ahead = self._step_task(panel, task)
         rows = training_rows(panel, task)  # (B,)
-        self.neighbours_ = most_alike(panel.values[:, :, : len(task.targets)], self.inputs.neighbours)  # (N, M)
+        span = training_span(panel, task, rows)  # (T,)
+        self.neighbours_ = most_alike(panel.values[:, span, : len(task.targets)], self.inputs.neighbours)  # (N, M)
         uncertain = len(task.levels) > 1
         held = held_out(panel, rows, 4 * task.horizon, self.holdout if uncertain else 0)  # (B,)
         self.boosters_ = self._grown(panel, ahead, rows[~held])

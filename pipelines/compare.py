@@ -11,6 +11,7 @@ from rich.text import Text
 
 from forecast.errors import SchemaError
 
+NAMES = ("experiment", "fleet", "nowcaster")
 CHOICES = ("model", "reducer", "policy")
 PER_TARGET = ("mae/", "skill/", "coverage80/")
 TOTALS = ("cpu_s", "dC", "dE", "ENC", "retrains", "rows")
@@ -37,20 +38,22 @@ def compare(runs: pl.DataFrame) -> pl.DataFrame:
     if runs.is_empty():
         raise SchemaError("there are no runs to compare: run a job first, or name the experiment it logged to")
     params = [c for c in runs.columns if c.startswith("params.")]
-    names = ["experiment", "fleet", "nowcaster"]
     newest = runs.sort("started", descending=True, maintain_order=True).unique(
-        [*names, *params], keep="first", maintain_order=True
+        [*NAMES, *params], keep="first", maintain_order=True
     )
     chosen = [f"params.{c}" for c in CHOICES if f"params.{c}" in params]
     differing = [c for c in params if c not in chosen and newest[c].n_unique() > 1]
-    where = [c for c in names if newest[c].n_unique() > 1 and not _told_by(newest, c, chosen + differing)]
-    metrics = [f"metrics.{m}" for m in _metrics(newest.columns)]
+    where = [c for c in NAMES if newest[c].n_unique() > 1 and not _told_by(newest, c, chosen + differing)]
+    metrics = [f"metrics.{m}" for m in final_metrics(newest.columns)]
     table = newest.select(where + chosen + differing + metrics)
     return _best_first(table.rename(lambda c: c.removeprefix("params.").removeprefix("metrics.")))
 
 
 def render(table: pl.DataFrame, title: str = "") -> Table:
-    """`table` for the console: the best of each column in bold; per-target columns other than MAE as their mean."""
+    """`table` for the console: the best of each column in bold.
+
+    Skill and coverage are means over targets; parameters that are not needed to tell the rows apart are left out.
+    """
     short = _condensed(table)
     out = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name, kind in short.schema.items():
@@ -64,7 +67,8 @@ def render(table: pl.DataFrame, title: str = "") -> Table:
     return out
 
 
-def _metrics(columns: Sequence[str]) -> list[str]:
+def final_metrics(columns: Sequence[str]) -> list[str]:
+    """The metrics to compare among the columns of `MlflowTracker.runs`, in the order to show them."""
     found = [c.removeprefix("metrics.") for c in columns if c.startswith("metrics.")]
     per_target = [m for prefix in PER_TARGET for m in found if m.startswith(prefix)]
     return per_target + [m for m in TOTALS if m in found]
@@ -90,6 +94,10 @@ def _condensed(table: pl.DataFrame) -> pl.DataFrame:
         if len(columns) > 1:
             table = table.with_columns(pl.mean_horizontal(columns).alias(columns[0])).drop(columns[1:])
             table = table.rename({columns[0]: prefix + "mean"})
+    words = [c for c in table.columns if table[c].dtype == pl.String]
+    enough = [c for c in words if c in (*NAMES, *CHOICES)]
+    if enough and table.select(enough).is_unique().all():
+        table = table.drop(c for c in words if c not in enough)
     return table
 
 

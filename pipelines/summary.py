@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -30,7 +30,7 @@ def summarise(fleet: Fleet) -> pl.DataFrame:
     return _efficiency(table, settled)
 
 
-def _labels(nowcasters: Sequence[Nowcaster]) -> pl.DataFrame:  # type: ignore[type-arg]
+def _labels(nowcasters: Iterable[Nowcaster]) -> pl.DataFrame:
     keys = ("model", "reducer", "policy")
     return pl.DataFrame([{"nowcaster": n.name, **{k: n.labels.get(k, "") for k in keys}} for n in nowcasters])
 
@@ -76,10 +76,13 @@ def _trainings(store: Store) -> pl.DataFrame:
 
 
 def _efficiency(table: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
-    found = []
+    found, forecasting = [], set(settled["nowcaster"].unique())
     for row in table.iter_rows(named=True):
-        reference = _reference(table, row)
-        found.append(_ratios(row, reference, settled) if reference else {"dC": None, "dE": None, "ENC": None})
+        reference = _reference(table.drop_nulls("cpu_s"), row)
+        both = {row["nowcaster"], reference["nowcaster"]} if reference else set()
+        found.append(
+            _ratios(row, reference, settled) if both and both <= forecasting else {"dC": None, "dE": None, "ENC": None}
+        )
     return table.hstack(pl.DataFrame(found, schema={"dC": pl.Float64, "dE": pl.Float64, "ENC": pl.Float64}))
 
 

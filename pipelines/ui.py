@@ -52,16 +52,27 @@ def start(folder: Path | str, port: int = 5000, patience_s: float = 60.0) -> sub
     raise SchemaError(f"the MLflow server did not come up on {HOST}:{port}: is the port in use? Try ui.port={port + 1}")
 
 
-def serve(folder: Path | str, port: int = 5000) -> int:
-    """Run the server until it is interrupted; prints its address. Returns the exit code."""
+def serve(folder: Path | str, port: int = 5000, experiment: str = "") -> int:
+    """Run the server until it is interrupted; prints its address. Returns the exit code.
+
+    With `experiment`, the address is that of its comparison: a row per nowcaster with its final figures.
+    """
     process = start(folder, port)
-    print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)\nby hand: {command(folder, port)}", flush=True)
+    page = _page(folder, experiment) if experiment else ""
+    print(f"MLflow: http://{HOST}:{port}{page} (Ctrl-C ends it)\nby hand: {command(folder, port)}", flush=True)
     try:
         return process.wait()
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         return 0
+
+
+def _page(folder: Path | str, experiment: str) -> str:
+    from pipelines.trackers.mlflow import MlflowTracker
+    from pipelines.trackers.view import publish_view
+
+    return publish_view(MlflowTracker(folder, experiment))
 
 
 def _answers(port: int) -> bool:

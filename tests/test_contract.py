@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
 
 import pytest
 
@@ -30,11 +31,10 @@ TOGETHER = "check_save_and_load"  # run for all models with one fresh process, b
 
 def found() -> dict[str, type[Forecaster]]:
     """Every concrete Forecaster defined in a module of `models`; a module that does not import fails here."""
-    classes = {}
+    classes: dict[str, type[Forecaster]] = {}
     for info in pkgutil.walk_packages(models.__path__, "models."):
         for name, kind in inspect.getmembers(importlib.import_module(info.name), inspect.isclass):
-            own = kind.__module__ == info.name and issubclass(kind, Forecaster)
-            if own and not inspect.isabstract(kind):
+            if kind.__module__ == info.name and issubclass(kind, Forecaster) and not inspect.isabstract(kind):
                 classes[name] = kind
     return classes
 
@@ -49,7 +49,7 @@ def make_of(name: str) -> Make:
 
 @pytest.mark.parametrize("check", [c for c in CHECKS if c.__name__ != TOGETHER], ids=lambda c: c.__name__)
 @pytest.mark.parametrize("name", FOUND)
-def test_contract(name: str, check) -> None:
+def test_contract(name: str, check: Callable[[Make], None]) -> None:
     if reason := EXCLUDED.get((name, check.__name__)):
         pytest.skip(reason)
     check(make_of(name))

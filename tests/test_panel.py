@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_frame_and_back() -> None:
 
 def test_range_and_series_are_what_was_asked() -> None:
     frame, start, end = as_frame(synthetic_panel(50)), T0, T0 + HOUR * 3
-    frame = frame.with_columns(pl.col("time", "seen") + (T0 - frame["time"].min()))
+    frame = frame.with_columns(pl.col("time", "seen") + (T0 - frame["time"][0]))
     panel = Panel.from_frame(frame, HOUR, ["wind"], start=start - HOUR, end=end, series=["LGA", "JFK", "ZRH"])
     assert panel.shape == (3, 5, 1)
     assert panel.series == ("JFK", "LGA", "ZRH")
@@ -179,7 +180,7 @@ def test_a_failed_fit_leaves_the_model_as_it_was() -> None:
     np.testing.assert_array_equal(model.predict(panel).quantiles, before)
 
 
-def test_saving_replaces_model_folders_only(tmp_path) -> None:
+def test_saving_replaces_model_folders_only(tmp_path: Path) -> None:
     model = Persistence().fit(synthetic_panel(), synthetic_task())
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.txt").write_text("ten years")

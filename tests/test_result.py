@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_persistence_says_the_last_value_also_on_a_trend() -> None:
     assert (found.quantiles[..., 0] <= found.point).all()
 
 
-def test_errors_of_asking_are_in_words(tmp_path) -> None:
+def test_errors_of_asking_are_in_words(tmp_path: Path) -> None:
     panel, task = synthetic_panel(), synthetic_task()
     with pytest.raises(NotFittedError, match="Persistence is not fitted"):
         Persistence().predict(panel)
@@ -115,7 +116,7 @@ def test_errors_of_asking_are_in_words(tmp_path) -> None:
     assert model.predict_at(panel, []) == []
 
 
-def test_a_saved_model_that_was_altered_is_refused(tmp_path) -> None:
+def test_a_saved_model_that_was_altered_is_refused(tmp_path: Path) -> None:
     Persistence().fit(synthetic_panel(), synthetic_task()).save(tmp_path / "model")
     part = tmp_path / "model" / "arrays.safetensors"
     part.write_bytes(part.read_bytes()[:-1] + b"x")

@@ -205,7 +205,7 @@ def test_update_observes_without_refitting() -> None:
     spread = model.model.spread_.copy()  # type: ignore[attr-defined]
     found = model.update(new).predict()
     np.testing.assert_array_equal(model.model.spread_, spread)  # type: ignore[attr-defined]
-    assert found["ds"].min() == frame["ds"].max() + HOUR
+    assert found["ds"].min() == T0 + 60 * HOUR
     assert found["Persistence"].to_list()[::3] == frame.filter(pl.col("ds") == pl.col("ds").max())["y"].to_list()
     revised = new.tail(1).with_columns(y=pl.lit(99.0))
     assert model.update(revised).predict()["Persistence"][-1] == 99.0

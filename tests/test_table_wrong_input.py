@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import polars as pl
 import pytest
@@ -10,7 +12,7 @@ from forecast import Variable
 from forecast.errors import ForecastError, NotFittedError, SchemaError, ShortHistoryError, UnknownNameError
 from tests.test_table import HOUR, T0, at, edge, table
 
-WRONG = {
+WRONG: dict[str, tuple[pl.DataFrame, dict[str, Any], type[Exception], list[str]]] = {
     "NaN": (
         at(table(), 65, y=float("nan")),
         {},
@@ -109,7 +111,7 @@ WRONG = {
 def test_wrong_input_is_named(case: str, kind: type) -> None:
     frame, options, error, parts = WRONG[case]
     given_frame = frame if kind is pl.DataFrame else frame.to_pandas()
-    before = given_frame.clone() if kind is pl.DataFrame else given_frame.copy()
+    before = pl.DataFrame(given_frame)
     if case in ("text target", "text time") and kind is pd.DataFrame:
         parts = [p for p in parts if "String" not in p]
     model = edge(**options)
@@ -119,7 +121,7 @@ def test_wrong_input_is_named(case: str, kind: type) -> None:
         assert isinstance(caught.value, ForecastError)
         for part in parts:
             assert part in str(caught.value)
-    assert given_frame.equals(before)
+    assert pl.DataFrame(given_frame).equals(before)
     with pytest.raises(NotFittedError):
         model.predict()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,17 +11,6 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 State = dict[str, Array]  # each (S, ...)
-
-
-@contextmanager
-def part_of(state: State, streams: npt.NDArray[np.bool_]) -> Iterator[State]:
-    """The state of some streams, to change in place: a copy that is written back, or the state itself if all."""
-    if streams.all():
-        yield state
-        return
-    part = {name: values[streams] for name, values in state.items()}
-    yield part
-    put(state, streams, part)
 
 
 def put(state: State, streams: npt.NDArray[Any], part: State) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,45 +18,50 @@ from forecast.schema import duration
 
 @dataclass(frozen=True)
 class Limits:
-    """Ages that bound the detector's word.
+    """What bounds the detector's word.
 
     Args:
-        min_age: cool-down; no retraining before this long after a training.
-        max_age: forced retraining after this long.
+        min_age: cool-down; no retraining before this long after a training. max_age: forced retraining after.
+        min_checks: warm-up; errors seen since the training before the detector is heard. Where a training
+            measured no reference, their mean becomes L_ref.
         back_off: the cool-down grows by this factor with each training in a row that failed or was refused.
+
+    Raises:
+        SchemaError: limits that contradict each other.
     """
 
     min_age: timedelta = timedelta(hours=6)  # text is taken too, and converted
     max_age: timedelta = timedelta(days=7)
+    min_checks: int = 6
     back_off: float = 2.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "min_age", duration(self.min_age))
         object.__setattr__(self, "max_age", duration(self.max_age))
-        if not self.min_age <= self.max_age or self.back_off < 1:
+        if not self.min_age <= self.max_age or self.back_off < 1 or self.min_checks < 1:
             raise SchemaError(
-                f"min_age {self.min_age} must not exceed max_age {self.max_age}, and back_off {self.back_off} must be at least 1"
+                f"min_age {self.min_age} must not exceed max_age {self.max_age}; back_off {self.back_off} and "
+                f"min_checks {self.min_checks} must be at least 1"
             )
 
     def cool_down(self, failures: int) -> timedelta:
         """Wait after the last attempt; never longer than `max_age`."""
-        grown = self.min_age * self.back_off ** min(failures, 20)
-        return min(grown, self.max_age)
+        return min(self.min_age * self.back_off ** min(failures, 20), self.max_age)
 
 
 class OnDrift(Policy):
-    """Ask a detector about each slot's error; retrain on drift, within `limits`.
+    """Ask a detector about each slot's error in units of L_ref; retrain on drift, within `limits`.
 
-    L_now is the detector's level, L_ref its reference: the loss that a model fresh from training had on the
-    check rows, which it was not trained on. When the challenger does not beat the champion there, the world
-    has become harder, not the model older: the champion stays and L_ref becomes its own loss.
+    L_ref is the loss that the model had right after training, on check rows it was not trained on; L_now is the
+    mean error over the newest check window. When the challenger does not beat the champion there, the world has
+    become harder, not the model older: the champion stays, and its loss on those rows becomes L_ref.
 
     Args:
-        detector: watches the scaled error, one value per slot.
-        check_window: rows on which a challenger must beat the champion.
+        detector: watches error / L_ref, one value per slot, about 1 while nothing changes.
+        check_window: rows on which a challenger must beat the champion, and of L_now.
         source: `live` = errors of forecasts as issued; `holdout` = errors of the present champion on rows
             newer than its data end.
-        limits: cool-down, forced age, back-off.
+        limits: warm-up, cool-down, forced age, back-off.
 
     Source: the rule is ours; that stored models are re-evaluated on new data is arXiv 2309.15207's.
     """
@@ -72,6 +78,9 @@ class OnDrift(Policy):
         self.check_window = check_window
         self.source = source
         self.limits = limits or Limits()
+        self._reference = math.nan
+        self._checks = 0  # errors since the training
+        self._recent: list[float] = []  # newest errors, at most a check window
 
     def _first(self, now: Situation) -> Decision:
         wait = self.limits.cool_down(max(now.failures - 1, 0))
@@ -80,16 +89,31 @@ class OnDrift(Policy):
         return Decision(Action.RETRAIN, "no model yet")
 
     def _decide(self, now: Situation) -> Decision:
-        signal = Signal(int(self.detector.update(np.array([now.error]))[0]))
-        loss, reference = float(self.detector.level[0]), float(self.detector.reference[0])
+        signal = self._observe(now.error)
         action, why = self._judge(now, signal)
-        return Decision(action, why, loss, reference)
+        return Decision(action, why, self._loss(), self._reference)
+
+    def _observe(self, error: float) -> Signal:
+        if math.isnan(error):
+            return Signal.CALM
+        self._checks += 1
+        self._recent = [*self._recent, error][-self.check_window :]
+        if math.isnan(self._reference):
+            if self._checks < self.limits.min_checks:
+                return Signal.CALM
+            self._reference = self._loss()
+        return Signal(int(self.detector.update(np.array([error / self._reference]))[0]))
+
+    def _loss(self) -> float:
+        return float(np.mean(self._recent)) if self._recent else math.nan
 
     def _judge(self, now: Situation, signal: Signal) -> tuple[Action, str]:
         if now.age >= self.limits.max_age:
             return Action.RETRAIN, f"age {now.age} reached max_age {self.limits.max_age}"
         if signal < Signal.DRIFT:
             return Action.KEEP, signal.name.lower()
+        if self._checks < self.limits.min_checks:
+            return Action.KEEP, f"drift, but warming up: {self._checks} of {self.limits.min_checks} checks"
         assert now.attempted_at is not None
         wait = self.limits.cool_down(now.failures)
         if now.slot - now.attempted_at < wait:
@@ -97,10 +121,15 @@ class OnDrift(Policy):
         return Action.RETRAIN, "drift"
 
     def trained(self, promoted: bool, reference: float) -> None:
-        self.detector.reset(reference=np.array([reference]))
+        self._reference, self._checks = (reference if reference > 0 else math.nan), 0
+        self.detector.reset(reference=np.array([1.0]))
 
     def state(self) -> dict[str, Any]:
-        return {"detector": self.detector.state()}
+        reference = None if math.isnan(self._reference) else self._reference
+        memory = {"reference": reference, "checks": self._checks, "recent": self._recent}
+        return {**memory, "detector": self.detector.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        self._reference = math.nan if state["reference"] is None else state["reference"]
+        self._checks, self._recent = state["checks"], list(state["recent"])
         self.detector.restore(state["detector"])

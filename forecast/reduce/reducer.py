@@ -25,7 +25,9 @@ class Reducer(ABC):
         """
         reduction = self._reduce(panel, task)
         if len(reduction.keep) != len(panel.times):
-            raise SchemaError(f"{type(self).__name__} answered {len(reduction.keep)} rows for a panel of {len(panel.times)}")
+            raise SchemaError(
+                f"{type(self).__name__} answered {len(reduction.keep)} rows for a panel of {len(panel.times)}"
+            )
         if not reduction.keep.any():
             raise SchemaError(f"{type(self).__name__} kept no row of {len(panel.times)}: raise its number of rows")
         return reduction

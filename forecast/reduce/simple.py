@@ -39,7 +39,9 @@ class Thin(Reducer):
 
     def _reduce(self, panel: Panel, task: Task) -> Reduction:
         hours = panel.times.astype("datetime64[s]").astype(np.uint64)  # (T,)
-        order = np.argsort(_scramble(hours + np.uint64(self.seed) * np.uint64(0x9E3779B97F4A7C15)), kind="stable")  # (T,)
+        order = np.argsort(
+            _scramble(hours + np.uint64(self.seed) * np.uint64(0x9E3779B97F4A7C15)), kind="stable"
+        )  # (T,)
         keep = np.zeros(len(hours), bool)
         keep[order[: self.rows]] = True
         return Reduction(keep, f"{min(self.rows, len(hours))} rows at random, seed {self.seed}", {})

@@ -24,8 +24,9 @@ from pipelines.stores.base import BaseStore, StoreError, same_types
 
 OBSERVATIONS, KEYS_SEEN = "observations", "position_keys"
 FOLD_EVERY = 50  # commits; a read opens at most this many small files
-FILE_BYTES = 32 * 1024**2  # a file this large is not rewritten again
+FILE_BYTES = 16 * 1024**2  # a file this large is not rewritten again
 GROUP_ROWS = 65_536  # rows that one entry of time statistics inside a file covers
+KEEP_DAYS = 30  # how long an old version can be opened; without an end, listing the log would slow every commit
 ATTEMPTS = 50  # each failed one means that another process got on
 ORDER = ("_key", "_row")  # how a record table remembers the order written
 
@@ -68,20 +69,22 @@ class DeltaStore(BaseStore):
         return {key: at for key, at in found.items() if at is not None}
 
     def version(self) -> int:
-        """Version of the observations table, 0 before the first row; `DeltaTable(folder + "/observations", version=n)`
-        reads it again for as long as nobody vacuums."""
+        """Version of the observations table, 0 before the first row.
+
+        `DeltaTable(folder + "/observations", version=n)` reads it again for 30 days; `read(as_of=...)` for ever.
+        """
         table = self._open(OBSERVATIONS)
         return 0 if table is None else table.version()
 
     def compact(self) -> None:
-        """Fold the small files of every table and write checkpoints. Superseded files stay readable;
-        `DeltaTable(...).vacuum()` frees their space."""
+        """Fold the small files of every table, free those superseded for 30 days, and write checkpoints."""
         found = {f"records/{path.name}" for path in Path(self.folder, "records").glob("*")}  # of a URL: those opened
         for name in sorted({OBSERVATIONS, *found, *self._handles}):
             table = self._open(name)
             if table is not None:
                 with self._told():
                     _fold(table)
+                    table.vacuum(retention_hours=24 * KEEP_DAYS, dry_run=False, full=True)
                     table.create_checkpoint()
 
     def _append(self, rows: pl.DataFrame, positions: dict[str, int]) -> bool:
@@ -145,7 +148,8 @@ class DeltaStore(BaseStore):
 
     def _create(self, name: str, rows: pl.DataFrame) -> DeltaTable:
         schema = Schema.from_arrow(rows.schema)
-        keep = {"delta.enableExpiredLogCleanup": "false"}  # a version stays readable
+        durations = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
+        keep: dict[str, str | None] = dict.fromkeys(durations, f"interval {KEEP_DAYS} days")
         try:
             table = DeltaTable.create(f"{self.folder}/{name}", schema, mode="ignore", configuration=keep)
         except DeltaError:  # another process was faster, or the folder is no folder: opening tells

@@ -1,13 +1,8 @@
-"""One contract for every store, and what only the Delta store must stand: other processes, and sudden death."""
+"""One contract for every store, and what only the Delta store does (its processes and crashes: test_store_processes)."""
 
 from __future__ import annotations
 
-import multiprocessing
 import random
-import signal
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -219,71 +214,3 @@ def test_folder_of_other_variables_says_so(tmp_path):
     DeltaStore(tmp_path, [T]).append(rows(0).drop("wind"), {"a": 1})
     with pytest.raises(SchemaError, match="another folder"):
         DeltaStore(tmp_path, [T, W]).read()
-
-
-def _write_many(folder, own, gate):
-    """Appends under a key of its own and under a shared one, from the folder's creation on."""
-    gate.wait()
-    store = DeltaStore(folder, [T, W])
-    for hour in range(12):
-        store.append(rows(hour, [own]), {own: hour + 1})
-        store.append(rows(hour, ["shared"]), {"shared": hour + 1})
-        store.record("costs", pl.DataFrame({"hour": [hour]}), hour)
-
-
-def test_two_processes_create_and_append_at_once(tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    gate = spawn.Barrier(2)
-    writers = [spawn.Process(target=_write_many, args=(tmp_path, own, gate)) for own in ("one", "two")]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0]
-    store = DeltaStore(tmp_path, [T, W])
-    found = DeltaTable(tmp_path / "observations").to_pyarrow_table()
-    assert store.positions() == {"one": 12, "two": 12, "shared": 12}
-    assert found.num_rows == store.read(vintages=True).height == 36
-    assert store.records("costs")["hour"].to_list() == list(range(12))
-
-
-WRITER = """
-import sys
-from datetime import UTC, datetime, timedelta
-import polars as pl
-from forecast.schema import Variable
-from pipelines.stores.delta import DeltaStore
-
-folder, last = sys.argv[1], int(sys.argv[2])
-store = DeltaStore(folder, [Variable("count")])
-at = store.positions().get("a", 0)
-print("ready", flush=True)
-while at < last:
-    at += 1
-    time = datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=at)
-    store.append(pl.DataFrame({"series": ["a"], "time": [time], "count": [float(at)]}), {"a": at})
-"""
-
-
-def _rows_written(folder):
-    table = str(folder / "observations")
-    return DeltaTable(table).to_pyarrow_table().num_rows if DeltaTable.is_deltatable(table) else 0
-
-
-def test_rows_and_positions_survive_sudden_death_together(tmp_path):
-    last, chance, deaths = 250, random.Random(7), 0
-    for _ in range(20):
-        child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(last)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        child.stdout.readline()
-        if deaths < 4:
-            time.sleep(chance.uniform(0.01, 0.12))
-            child.send_signal(signal.SIGKILL)
-        deaths += child.wait() == -signal.SIGKILL
-        child.stdout.close()
-        stored = _rows_written(tmp_path)
-        assert DeltaStore(tmp_path, [Variable("count")]).positions().get("a", 0) == stored
-        if child.returncode == 0:
-            break
-    assert deaths == 4
-    assert DeltaStore(tmp_path, [Variable("count")]).read(vintages=True)["count"].to_list() == list(range(1, last + 1))

@@ -1,0 +1,39 @@
+"""The page of an experiment as it should be seen first: one row per nowcaster, its choices, its final figures.
+
+MLflow's runs table shows no metric until columns are picked. A shared view, kept as a tag of the experiment,
+picks them; an MLflow that does not know the tag shows its plain table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from pipelines.compare import CHOICES, final_metrics
+from pipelines.trackers.mlflow import MlflowTracker
+from pipelines.trackers.naming import NOWCASTER
+
+KEY = "nowcastle"
+
+
+def publish_view(tracker: MlflowTracker) -> str:
+    """Write the view of the tracker's experiment; returns the path of its page, to be put after the server's address."""
+    runs = tracker.runs()
+    experiment = tracker.client.get_experiment_by_name(tracker.experiment)
+    assert experiment is not None  # `runs` has found it
+    state = json.dumps({"selectedColumns": columns(runs.columns)})
+    tracker.client.set_experiment_tag(experiment.experiment_id, f"mlflow.sharedViewState.{KEY}", state)
+    only = quote(f"tags.`{NOWCASTER}` != ''")
+    query = f"workflowType=machine_learning&viewStateShareKey={KEY}&searchFilter={only}"
+    return f"/#/experiments/{experiment.experiment_id}/runs?{query}"
+
+
+def columns(found: Sequence[str]) -> list[str]:
+    """MLflow's names of the columns to show.
+
+    >>> columns(["run_id", "params.model", "params.seed", "metrics.live/mae/t", "metrics.mae/t"])
+    ['tags.`nowcastle.fleet`', 'params.`model`', 'metrics.`mae/t`']
+    """
+    choices = [f"params.`{name}`" for name in CHOICES if f"params.{name}" in found]
+    return ["tags.`nowcastle.fleet`", *choices, *(f"metrics.`{name}`" for name in final_metrics(found))]
