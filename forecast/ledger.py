@@ -35,7 +35,7 @@ class Ledger:
         self.pending = rows if self.pending is None else pl.concat([self.pending, rows])
 
     def settle(self, truth: pl.DataFrame, now: datetime) -> pl.DataFrame:
-        """Rows whose truth is known now, with `truth` and `error = point - truth` (target units); they leave the ledger.
+        """Rows whose truth is known now, with `truth` and `error = point - truth`, in the unit; they leave the ledger.
 
         Args:
             truth: canonical observations (`series, time`, one column per variable), null where unknown.

@@ -44,7 +44,6 @@ class Trees:
         """XGBoost's names for these settings."""
         return {
             "tree_method": "hist",
-            "multi_strategy": "multi_output_tree",
             "base_score": 0.0,
             "max_depth": self.depth,
             "eta": self.rate,
@@ -74,13 +73,13 @@ def grow(
 
 def _booster(matrix: xgb.QuantileDMatrix, labels: np.ndarray, params: dict, rounds: int) -> xgb.Booster:
     known = ~np.isnan(labels)  # (R, K)
-    whole = known.all(1)  # (R,)
+    whole, some = known.all(1), known.any(1)  # (R,), (R,)
+    often_gaps = whole.sum() < COMPLETE * some.sum()
     matrix.set_label(np.where(known, labels, 0))
-    if whole.sum() < COMPLETE * known.any(1).sum():
-        matrix.set_weight(known.any(1).astype(np.float32))
-        return xgb.train(params, matrix, rounds, obj=_squared_error(labels, known))
-    matrix.set_weight(whole.astype(np.float32))
-    return xgb.train(params, matrix, rounds)
+    matrix.set_weight((some if often_gaps else whole).astype(np.float32))
+    if labels.shape[1] > 1:
+        params = {**params, "multi_strategy": "multi_output_tree"}
+    return xgb.train(params, matrix, rounds, obj=_squared_error(labels, known) if often_gaps else None)
 
 
 def _squared_error(labels: np.ndarray, known: np.ndarray) -> Callable:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,23 +51,36 @@ def features(windows: Windows, inputs: Inputs, known: Sequence[str], neighbours:
     identity, outlook. With `relative`, all but the first are differences to it.
     """
     values = windows.values  # (B, N, L, V)
-    batch, count, context, width = values.shape
-    lags = [context - 1 - lag for lag in inputs.lags if 0 < lag < context]
+    batch, count, context, _ = values.shape
     last = forward_fill(values)[:, :, -1] if inputs.relative else values[:, :, -1]  # (B, N, V)
-    origin = last if inputs.relative else np.zeros_like(last)  # (B, N, V)
-    past = values[:, :, lags] - origin[:, :, None]  # (B, N, lags, V)
-    beside = last[:, neighbours] - origin[:, :, None]  # (B, N, M, V)
-    parts = [last, past.reshape(batch, count, len(lags) * width)]
-    parts.append(beside.reshape(batch, count, neighbours.shape[1] * width))
+    levels = [values[:, :, _past_rows(inputs.lags, context)], last[:, neighbours]]  # (B, N, lags, V), (B, N, M, V)
+    others = []
     if inputs.calendar:
-        parts.append(np.broadcast_to(calendar(windows.origins)[:, None], (batch, count, 4)))
+        others.append(calendar(windows.origins)[:, None])  # (B, 1, 4)
     if inputs.identity:
         place = {name: float(i) for i, name in enumerate(known)}
-        number = np.array([place.get(s, np.nan) for s in windows.series])  # (N,)
-        parts.append(np.broadcast_to(number[:, None], (batch, count, 1)))
+        others.append(np.array([place.get(s, np.nan) for s in windows.series])[:, None])  # (N, 1)
     if windows.outlook is not None:
-        parts.append(windows.outlook.reshape(batch, count, -1))
-    return np.concatenate(parts, axis=-1, dtype=np.float32, casting="same_kind")  # (B, N, F)
+        others.append(windows.outlook.reshape(batch, count, -1))  # (B, N, K*F)
+    width = last.shape[2] * (1 + sum(a.shape[2] for a in levels)) + sum(a.shape[-1] for a in others)
+    out = np.empty((batch, count, width), np.float32)  # (B, N, F)
+    out[..., : last.shape[2]] = last
+    end = last.shape[2]
+    for level in levels:
+        start, end = end, end + level.shape[2] * level.shape[3]
+        part = out[..., start:end].reshape(level.shape, copy=False)
+        np.subtract(level, last[:, :, None] if inputs.relative else np.float64(0), out=part, casting="same_kind")
+    for other in others:
+        start, end = end, end + other.shape[-1]
+        out[..., start:end] = other
+    return out
+
+
+def _past_rows(lags: Sequence[int], context: int) -> slice | list[int]:
+    """Where the lags are in a window, as a slice where they follow one another: that copies nothing."""
+    rows = [context - 1 - lag for lag in lags if 0 < lag < context]
+    consecutive = all(a - b == 1 for a, b in pairwise(rows))
+    return slice(rows[0], rows[-1] - 1 if rows[-1] else None, -1) if rows and consecutive else rows
 
 
 def table(panel: Panel, task: Task, rows: np.ndarray, inputs: Inputs, neighbours: np.ndarray) -> np.ndarray:

@@ -111,24 +111,25 @@ class XGBoost(Forecaster):
     def _points(self, windows: Windows, task: Task) -> np.ndarray:
         """(B, N, H, C)."""
         if self.strategy != "recursive":
-            return self._scored(windows, task)
+            return self._scored(windows)
         steps = []
         for _ in task.leads:
-            step = self._scored(windows, replace(task, horizon=1))  # (B, N, 1, C)
+            step = self._scored(windows)  # (B, N, 1, C)
             steps.append(step)
             values = np.concatenate([windows.values[:, :, 1:], step], axis=2)  # (B, N, L, V)
             windows = replace(windows, values=values, origins=windows.origins + np.timedelta64(task.step))
         return np.concatenate(steps, axis=2)  # (B, N, H, C)
 
-    def _scored(self, windows: Windows, task: Task) -> np.ndarray:
+    def _scored(self, windows: Windows) -> np.ndarray:
         """(B, N, H, C) of what the boosters reach in one go."""
         batch, count = windows.values.shape[:2]
         x = features(windows, self.inputs, self.series_, self.neighbours_)  # (B, N, F)
         raw = scores(self.boosters_, x.reshape(batch * count, -1))  # (B*N, C*H)
-        raw = raw.reshape(batch, count, len(task.targets), task.horizon).swapaxes(2, 3)  # (B, N, H, C)
+        horizon, targets = self.centre_.shape
+        raw = raw.reshape(batch, count, targets, horizon).swapaxes(2, 3)  # (B, N, H, C)
         point = raw * self.width_ + self.centre_  # (B, N, H, C)
         if self.inputs.relative:
-            point += windows.last_known(len(task.targets))[:, :, None]
+            point += windows.last_known(targets)[:, :, None]
         return point
 
     def _errors(self, panel: Panel, task: Task, rows: np.ndarray) -> np.ndarray:

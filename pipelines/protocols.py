@@ -36,7 +36,7 @@ class Source(Protocol):
     name: str
 
     def poll(self, positions: Mapping[str, int], until: datetime) -> Batch:
-        """Rows after `positions` that were seen by `until`. Asking twice with the same arguments answers the same."""
+        """Rows after `positions` that were seen by `until`. The same question has the same answer."""
         ...
 
 
@@ -63,15 +63,15 @@ class Store(Protocol):
     def positions(self) -> dict[str, int]: ...
 
     def version(self) -> int:
-        """Grows with each commit of observations; names a data set for ever."""
+        """Grows with each commit of observations; old versions can be opened for 30 days, `read(as_of=)` has no limit."""
         ...
 
     def record(self, table: str, rows: pl.DataFrame, key: int) -> bool:
-        """Append `rows` to a record table once per key: False, and nothing is written, unless `key` is above the last one."""
+        """Append `rows` to a record table once per key: False, and nothing is written, unless `key` grows."""
         ...
 
     def records(self, table: str, *, since: datetime | None = None) -> pl.DataFrame:
-        """A record table in the order written; `since` bounds its `slot` column. Empty without columns if never written."""
+        """A record table in the order written, `slot` >= `since`. Empty, without columns, if never written."""
         ...
 
     def compact(self) -> None: ...
@@ -82,7 +82,7 @@ class Tracker(Protocol):
     """Where runs are shown and models registered."""
 
     def open(self, fleet: str, config: Mapping[str, Any], nowcasters: Mapping[str, Mapping[str, Any]]) -> None:
-        """Open (or find again, after a restart) a parent run for the fleet and a child per nowcaster with its parameters."""
+        """Open, or find again after a restart, a run for the fleet and a child run per nowcaster."""
         ...
 
     def log(self, nowcaster: str, metrics: Mapping[str, float], step: int) -> None:

@@ -43,18 +43,25 @@ def tick(fleet: Fleet, slot: datetime) -> Slot | None:
 
 
 def ingest(fleet: Fleet, this: Slot) -> None:
-    """Poll the source until nothing new comes, and append, rows and positions in one commit."""
-    store = fleet.edges.store
+    """Poll the source and append, rows and positions in one commit.
+
+    What was rejected and which series are new is recorded first: once the positions have moved, no poll brings
+    it again.
+    """
+    store, key = fleet.edges.store, fleet.key(this.slot)
     with fleet.meter.charge(OVERHEAD, "ingest"):
         batch = fleet.edges.source.poll(store.positions(), this.now)
+        if batch.rejected.height:
+            store.record("rejected", batch.rejected.with_columns(slot=pl.lit(this.slot)), key)
         if batch.frame.height:
+            new = sorted(set(batch.frame["series"].unique()) - set(fleet.state.series))
+            if new:
+                store.record("series", pl.DataFrame({"series": new}).with_columns(slot=pl.lit(this.slot)), key)
             store.append(batch.frame, batch.positions)
             fleet.probe("append")
-        if batch.rejected.height:
-            store.record("rejected", batch.rejected.with_columns(slot=pl.lit(this.slot)), fleet.key(this.slot))
-        seen = set(batch.frame["series"].unique()) if batch.frame.height else set()
-        known = fleet.settings.series or sorted(seen | set(fleet.state.series))
-        fleet.state.series = list(known)
+        found = store.records("series", since=this.slot)
+        known = {*fleet.state.series, *(found["series"] if found.height else ())}
+        fleet.state.series = list(fleet.settings.series or sorted(known))
 
 
 def settle(fleet: Fleet, this: Slot) -> None:

@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from forecast.metrics.table import quantile_levels
 from pipelines.report.style import COLOURS, figure
 
 SHOWN_H = 48
@@ -20,7 +21,7 @@ def fans(settled: pl.DataFrame, nowcaster: str, series: str, units: dict[str, st
     made, axes = figure(10, 2.1 * len(units), len(units), 1, sharex=True)
     own = settled.filter((pl.col("nowcaster") == nowcaster) & (pl.col("series") == series))
     own = own.filter(pl.col("time") > pl.col("time").max() - pl.duration(hours=SHOWN_H))
-    quantiles = sorted((c for c in own.columns if c.startswith("q0") or c.startswith("q1")), key=lambda c: float(c[1:]))
+    quantiles = list(quantile_levels(own))
     for axis, (target, unit) in zip(axes[:, 0], units.items(), strict=True):
         rows = own.filter(pl.col("variable") == target).with_columns(
             pl.col("time", "origin").dt.replace_time_zone(None)

@@ -40,11 +40,11 @@ def write_report(fleet: Fleet, table: pl.DataFrame) -> Path:
 
 def _what(fleet: Fleet, table: pl.DataFrame) -> str:
     decisions = fleet.edges.store.records("decisions")
-    first, last = decisions["slot"].min(), decisions["slot"].max()
+    first, last = (day.strftime("%Y-%m-%d %H:%M") for day in (decisions["slot"][0], decisions["slot"][-1]))
     targets = ", ".join(f"{v.name.replace('_', ' ')} ({v.unit})" for v in fleet.task.targets)
     return (
-        f"{len(fleet.nowcasters)} nowcasters, {table['slots'].max()} slots from {first:%Y-%m-%d %H:%M} to "
-        f"{last:%Y-%m-%d %H:%M} UTC. Targets: {html.escape(targets)}; horizon {fleet.task.horizon}; "
+        f"{len(fleet.nowcasters)} nowcasters, {table['slots'].max()} slots from {first} to "
+        f"{last} UTC. Targets: {html.escape(targets)}; horizon {fleet.task.horizon}; "
         f"history up to {fleet.settings.history} rows."
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 # Okabe & Ito (2008): eight colours that the colour-blind can tell apart
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 GREY = "#555555"
-SETTINGS: Mapping[str, Any] = {
+SETTINGS: Any = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -27,7 +26,7 @@ SETTINGS: Mapping[str, Any] = {
 
 def figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Figure, Any]:
     """A figure without pyplot's global state; axes are always (rows, columns)."""
-    with mpl.rc_context(dict(SETTINGS)):
+    with mpl.rc_context(SETTINGS):
         made = Figure(figsize=(width, height))
         return made, made.subplots(rows, columns, squeeze=False, **options)
 

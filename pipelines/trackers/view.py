@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from pipelines.compare import CHOICES, final_metrics
 from pipelines.trackers.mlflow import MlflowTracker
@@ -18,15 +17,13 @@ KEY = "nowcastle"
 
 
 def publish_view(tracker: MlflowTracker) -> str:
-    """Write the view of the tracker's experiment; returns the path of its page, to be put after the server's address."""
+    """Write the view of the tracker's experiment; returns the path of its page on any server of that folder."""
     runs = tracker.runs()
     experiment = tracker.client.get_experiment_by_name(tracker.experiment)
     assert experiment is not None  # `runs` has found it
-    state = json.dumps({"selectedColumns": columns(runs.columns)})
+    state = json.dumps({"searchFilter": f"tags.`{NOWCASTER}` != ''", "selectedColumns": columns(runs.columns)})
     tracker.client.set_experiment_tag(experiment.experiment_id, f"mlflow.sharedViewState.{KEY}", state)
-    only = quote(f"tags.`{NOWCASTER}` != ''")
-    query = f"workflowType=machine_learning&viewStateShareKey={KEY}&searchFilter={only}"
-    return f"/#/experiments/{experiment.experiment_id}/runs?{query}"
+    return f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
 
 
 def columns(found: Sequence[str]) -> list[str]:

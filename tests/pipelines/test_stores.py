@@ -1,4 +1,4 @@
-"""One contract for every store, and what only the Delta store does (its processes and crashes: test_store_processes)."""
+"""One contract for every store, and what only the Delta store does; its crashes are in test_store_processes."""
 
 from __future__ import annotations
 
