@@ -10,69 +10,103 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from forecast.errors import ForecastError, UnknownNameError
+from forecast.errors import ForecastError
+from pipelines.checking import KEYS, checked
 
 CONFIG = "pkg://forecast.conf"
+UNUSED = {job: ("model", "reducer", "policy", "executor") for job in ("compare", "status", "ui")}
 
 
 def run(job: str, overrides: Sequence[str]) -> int:
     """Compose the configuration and run the job once, or once per combination with -m. Returns the exit code."""
     import hydra
-    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
+
+    from pipelines.wording import config_error
 
     codes: list[int] = []
     spent_s = [0.0]  # CPU seconds of the process when the job before ended
 
     @hydra.main(version_base="1.3", config_path=CONFIG, config_name="config")
     def task(config: DictConfig) -> None:
-        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        choices = {k: str(v) for k, v in HydraConfig.get().runtime.choices.items() if "hydra" not in k}
-        codes.append(_guarded(job, {**plain, "cpu_before_s": spent_s[-1]}, choices))
+        codes.append(_guarded(job, config, overrides, spent_s[-1]))
         spent_s.append(cpu_s())
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here as they are, and are worded below
     before = sys.argv
-    sys.argv = ["forecast", *overrides]
+    sys.argv = ["forecast", *overrides, *_left_out(job, overrides)]
     try:
         task()
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"forecast {job}: {_worded(error)}", file=sys.stderr)
+        print(f"forecast {job}: {config_error(error, {*KEYS, 'experiment'})}", file=sys.stderr)
         return ForecastError.exit_code
     finally:
         sys.argv = before
     return max(codes, default=0)
 
 
-def _guarded(job: str, config: dict[str, Any], choices: dict[str, str]) -> int:
+def _left_out(job: str, overrides: Sequence[str]) -> list[str]:
+    """Groups that the job does not need: what is broken there must not keep anybody from looking."""
+    given = {re.split(r"[=.@]", word.lstrip("+~"))[0] for word in overrides}
+    return [f"~{group}" for group in UNUSED.get(job, ()) if group not in given]
+
+
+def _guarded(job: str, config: Any, overrides: Sequence[str], before_s: float) -> int:
     """Run the job; an error the user can act on becomes its message and its exit code."""
-    work: Callable[..., int] = importlib.import_module(f"pipelines.jobs.{job}").main
+    from pipelines.wording import system_error
+
     try:
-        return work(config, choices)
+        plain, choices = _plain(config, overrides)
+        work: Callable[..., int] = importlib.import_module(f"pipelines.jobs.{job}").main
+        return work({**checked(plain), "cpu_before_s": before_s}, choices)
     except ForecastError as error:
         print(f"forecast {job}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        message = system_error(error)
+        if message is None:
+            raise
+        print(f"forecast {job}: {message}", file=sys.stderr)
+        return ForecastError.exit_code
     except KeyboardInterrupt:
         print(f"forecast {job}: interrupted; what was done is kept, run it again to go on", file=sys.stderr)
         return 130
 
 
-def _worded(error: Exception) -> str:
-    """Hydra's complaint, with the nearest name where it is about a name."""
-    text = str(error)
-    option = re.search(r"Could not find '([^'/]+)/([^']+)'", text)
-    if option:
-        known = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
-        return str(UnknownNameError(option[1], option[2], known))
-    key = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
-    if key:
-        from pipelines.completion import words
+def _plain(config: Any, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The configuration resolved, and which option of each group was chosen. In a sweep each combination has its own run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
-        given = key[1] or key[2]
-        return str(UnknownNameError("key", given, {w.split("=")[0].lstrip("+") for w in words() if "=" in w}))
-    return text
+    own = HydraConfig.get()
+    if own.mode == RunMode.MULTIRUN:
+        name = sweep_name(overrides, own.overrides.task)
+        print(f"\nforecast {name or 'sweep'} ({own.job.num + 1})", flush=True)
+        if name and "run" not in {word.split("=")[0] for word in _swept(overrides)}:
+            config.run = f"{config.run}/{name}"
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return plain, {k: str(v) for k, v in own.runtime.choices.items() if "hydra" not in k}
+
+
+def sweep_name(overrides: Sequence[str], task: Sequence[str]) -> str:
+    """What tells one combination of a sweep from the others, as the name of a folder.
+
+    >>> sweep_name(["-m", "model=xgboost,lstm", "history=1680", "seed=1,2"], ["model=lstm", "history=1680", "seed=2"])
+    'model-lstm_seed-2'
+    """
+    swept = {word.split("=")[0].lstrip("+") for word in _swept(overrides)}
+    found = [word.lstrip("+") for word in task if word.lstrip("+").split("=")[0] in swept]
+    return "_".join(re.sub(r"[^\w.-]+", "-", word).strip("-.") for word in found)
+
+
+def _swept(overrides: Sequence[str]) -> list[str]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    given = [word for word in overrides if "=" in word and not word.startswith("-")]
+    return [o.input_line for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
 
 
 def cpu_s() -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -36,20 +38,28 @@ def command(folder: Path | str, port: int = 5000) -> str:
 
 
 def start(folder: Path | str, port: int = 5000, patience_s: float = 60.0) -> subprocess.Popen:
-    """Start the server and wait until it answers; the caller ends the process.
+    """Start the server and wait until it answers; the caller ends it with `stop`.
 
     Raises:
         SchemaError: the server ended at once (a port in use, most often), or did not answer in time.
     """
     Location(folder).ensure()
-    process = subprocess.Popen([sys.executable, "-m", *arguments(folder, port)], env={**os.environ, **QUIET})
+    line = [sys.executable, "-m", *arguments(folder, port)]
+    process = subprocess.Popen(line, env={**os.environ, **QUIET}, start_new_session=True)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline and process.poll() is None:
         if _answers(port):
             return process
         time.sleep(0.2)
-    process.terminate()
+    stop(process)
     raise SchemaError(f"the MLflow server did not come up on {HOST}:{port}: is the port in use? Try ui.port={port + 1}")
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End the server and its workers, which are one process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait(20)
 
 
 def serve(folder: Path | str, port: int = 5000, experiment: str = "") -> int:
@@ -60,12 +70,13 @@ def serve(folder: Path | str, port: int = 5000, experiment: str = "") -> int:
     process = start(folder, port)
     page = _page(folder, experiment) if experiment else ""
     print(f"MLflow: http://{HOST}:{port}{page} (Ctrl-C ends it)\nby hand: {command(folder, port)}", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a supervisor's stop is like Ctrl-C
     try:
         return process.wait()
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
         return 0
+    finally:
+        stop(process)
 
 
 def _page(folder: Path | str, experiment: str) -> str:

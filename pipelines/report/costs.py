@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from forecast.metrics import pareto
-from pipelines.report.style import colours, figure, markers
+from pipelines.report.style import colours, figure, label, markers
 
 
 def error_against_cost(table: pl.DataFrame) -> Figure:
@@ -29,15 +29,9 @@ def error_against_cost(table: pl.DataFrame) -> Figure:
         hollow = row["policy"] in ("on_drift", "never") and row["model"] != "persistence"
         axis.scatter(
             c, e, s=70, marker=shape[row["reducer"]], edgecolors=hue[row["model"]], linewidths=1.6, zorder=3,
-            facecolors="white" if hollow else hue[row["model"]], label=_label(row),
+            facecolors="white" if hollow else hue[row["model"]], label=label(row),
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set(xlabel="CPU seconds of the whole run (log)", ylabel="MAE / MAE of persistence, mean of targets")
-    axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8.5)
+    axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8.5, frameon=False)
     return made
-
-
-def _label(row: dict) -> str:
-    if row["model"] == "persistence":
-        return "persistence"
-    return f"{row['model']} · {row['reducer']} · {row['policy']}".replace("_", " ")

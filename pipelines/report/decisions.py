@@ -8,7 +8,7 @@ import polars as pl
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from pipelines.report.style import COLOURS, GREY, figure
+from pipelines.report.style import COLOURS, GREY, figure, titled
 
 
 def decision_lines(decisions: pl.DataFrame) -> Figure:
@@ -37,8 +37,8 @@ def _watched(axis: Any, rows: pl.DataFrame, name: str) -> None:
     for promoted, colour, label in ((True, COLOURS[2], "promoted"), (False, GREY, "refused")):
         marks = rows.filter(pl.col("promoted") == promoted)["slot"].dt.replace_time_zone(None).to_numpy()
         axis.plot(marks, [top * 1.12] * len(marks), "v", color=colour, markersize=7, label=label)
-    axis.set(title=name.replace("_", " "), ylabel="scaled loss", ylim=(0, top * 1.3))
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    axis.set(title=titled(name), ylabel="scaled loss", ylim=(0, top * 1.3))
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)
 
 
 def _others(axis: Any, decisions: pl.DataFrame, names: list[str]) -> None:
@@ -46,6 +46,6 @@ def _others(axis: Any, decisions: pl.DataFrame, names: list[str]) -> None:
         trained = decisions.filter((pl.col("nowcaster") == name) & (pl.col("action") == "retrain"))
         time = trained["slot"].dt.replace_time_zone(None).to_numpy()
         axis.plot(time, [place] * len(time), "|", color=COLOURS[2], markersize=9)
-    axis.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
+    axis.set_yticks(range(len(names)), [titled(n) for n in names])
     axis.set(ylim=(-0.7, max(len(names), 1) - 0.3), title="trainings of the others")
     axis.grid(visible=False)

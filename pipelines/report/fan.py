@@ -7,7 +7,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from forecast.metrics.table import quantile_levels
-from pipelines.report.style import COLOURS, figure
+from pipelines.report.style import COLOURS, figure, titled
 
 SHOWN_H = 48
 
@@ -37,8 +37,8 @@ def fans(settled: pl.DataFrame, nowcaster: str, series: str, units: dict[str, st
             )  # fmt: skip
             axis.plot(one["time"], one["point"], color=COLOURS[0], linewidth=1.4, label="median" if first else None)
         axis.set(ylabel=f"{target.replace('_', ' ')}, {unit}")
-    axes[0][0].set_title(f"{series}, forecasts of {nowcaster.replace('_', ' ')} from every sixth hour")
-    axes[0][0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    axes[0][0].set_title(f"{series}, forecasts of {titled(nowcaster)} from every sixth hour")
+    axes[0][0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)
     axes[-1][0].xaxis.set_major_locator(locator := AutoDateLocator())
     axes[-1][0].xaxis.set_major_formatter(ConciseDateFormatter(locator))
     return made

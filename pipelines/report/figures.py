@@ -11,7 +11,7 @@ from pipelines.report.costs import error_against_cost
 from pipelines.report.decisions import decision_lines
 from pipelines.report.fan import fans
 from pipelines.report.leads import error_by_lead
-from pipelines.report.style import save
+from pipelines.report.style import save, titled
 
 __all__ = ["error_against_cost", "figures", "save"]
 
@@ -24,7 +24,7 @@ def figures(store: Store, table: pl.DataFrame, task: Task) -> dict[str, tuple[st
         made["error_against_cost"] = ("Error against cost", error_against_cost(table))
     made["decisions"] = ("Decisions and the losses behind them", decision_lines(store.records("decisions")))
     best, series = _best(table), str(settled["series"].min())
-    made["forecasts"] = (f"Forecasts of {best} at {series}", fans(settled, best, series, units))
+    made["forecasts"] = (f"Forecasts of {titled(best)} at {series}", fans(settled, best, series, units))
     return made
 
 

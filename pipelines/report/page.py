@@ -43,7 +43,7 @@ def _what(fleet: Fleet, table: pl.DataFrame) -> str:
     first, last = (day.strftime("%Y-%m-%d %H:%M") for day in (decisions["slot"][0], decisions["slot"][-1]))
     targets = ", ".join(f"{v.name.replace('_', ' ')} ({v.unit})" for v in fleet.task.targets)
     return (
-        f"{len(fleet.nowcasters)} nowcasters, {table['slots'].max()} slots from {first} to "
+        f"{len(fleet.nowcasters)} nowcasters, {int(table['slots'].to_list()[0])} slots from {first} to "
         f"{last} UTC. Targets: {html.escape(targets)}; horizon {fleet.task.horizon}; "
         f"history up to {fleet.settings.history} rows."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,18 @@ def lines(labels: list[str]) -> dict[str, Any]:
 def markers(labels: list[str]) -> dict[str, str]:
     """One marker per label."""
     return dict(zip(sorted(set(labels)), cycle("osD^vP"), strict=False))
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """How a nowcaster is called in legends."""
+    if row["model"] == "persistence":
+        return "persistence"
+    return f"{row['model']} · {row['reducer']} · {row['policy']}".replace("_", " ")
+
+
+def titled(name: str) -> str:
+    """A nowcaster's name for people: `lstm.full.on_drift` -> `lstm · full · on drift`."""
+    return name.replace(".", " · ").replace("_", " ")
 
 
 def save(made: Figure, path: Path) -> Path:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from pipelines.compare import CHOICES, final_metrics
 from pipelines.trackers.mlflow import MlflowTracker
-from pipelines.trackers.naming import NOWCASTER
+from pipelines.trackers.naming import FLEET, NOWCASTER
 
 KEY = "nowcastle"
+FIGURES = ("mae/", "skill/", "cpu_s", "ENC", "retrains")  # as many as a page is wide
 
 
 def publish_view(tracker: MlflowTracker) -> str:
@@ -21,8 +22,15 @@ def publish_view(tracker: MlflowTracker) -> str:
     runs = tracker.runs()
     experiment = tracker.client.get_experiment_by_name(tracker.experiment)
     assert experiment is not None  # `runs` has found it
-    state = json.dumps({"searchFilter": f"tags.`{NOWCASTER}` != ''", "selectedColumns": columns(runs.columns)})
-    tracker.client.set_experiment_tag(experiment.experiment_id, f"mlflow.sharedViewState.{KEY}", state)
+    shown = columns(runs.columns)
+    order = next((c for c in shown if c.startswith("metrics.`mae/")), "attributes.start_time")  # flat where by a metric
+    state = {
+        "searchFilter": f"tags.`{NOWCASTER}` != ''",
+        "orderByKey": order,
+        "orderByAsc": True,
+        "selectedColumns": shown,
+    }
+    tracker.client.set_experiment_tag(experiment.experiment_id, f"mlflow.sharedViewState.{KEY}", json.dumps(state))
     return f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
 
 
@@ -33,4 +41,5 @@ def columns(found: Sequence[str]) -> list[str]:
     ['tags.`nowcastle.fleet`', 'params.`model`', 'metrics.`mae/t`']
     """
     choices = [f"params.`{name}`" for name in CHOICES if f"params.{name}" in found]
-    return ["tags.`nowcastle.fleet`", *choices, *(f"metrics.`{name}`" for name in final_metrics(found))]
+    figures = [f"metrics.`{name}`" for name in final_metrics(found) if name.startswith(FIGURES)]
+    return [f"tags.`{FLEET}`", *choices, *figures]
