@@ -28,7 +28,8 @@ from pipelines.compare import compare, render
 from pipelines.protocols import Tracker
 from pipelines.trackers.location import DATABASE, Location
 from pipelines.trackers.mlflow import MlflowTracker
-from pipelines.ui import arguments, command, start
+from pipelines.trackers.view import publish_view
+from pipelines.ui import arguments, command, start, stop
 
 FLEET = {
     "naive": {"model": "persistence", "reducer": "full", "policy": "never", "targets": ["temperature", "pressure"]},
@@ -412,6 +413,17 @@ def test_rendering_fits_a_console(many):
         assert word in text
 
 
+def test_the_view_of_an_experiment(many):
+    page = publish_view(many)
+    home = many.client.get_experiment_by_name("weather")
+    state = json.loads(home.tags["mlflow.sharedViewState.nowcastle"])
+    assert page.startswith(f"/#/experiments/{home.experiment_id}/runs?")
+    assert state["orderByKey"] == "metrics.`mae/pressure`"
+    assert {"params.`model`", "metrics.`cpu_s`"} <= set(state["selectedColumns"])
+    found = many.client.search_runs([home.experiment_id], state["searchFilter"])
+    assert {run.info.run_name for run in found} == set(FLEET)
+
+
 @pytest.mark.slow
 def test_the_pages_open(many, folder):
     import socket
@@ -424,8 +436,9 @@ def test_the_pages_open(many, folder):
     try:
         assert b"MLflow" in urlopen(f"http://127.0.0.1:{port}/").read()
     finally:
-        server.terminate()
-        server.wait(20)
+        stop(server)
+    with pytest.raises(OSError, match="refused"):
+        urlopen(f"http://127.0.0.1:{port}/health")
     assert "--host 127.0.0.1" in command(folder, port)
     with pytest.raises(SchemaError, match="server already"):
         arguments("http://127.0.0.1:5000")
