@@ -25,12 +25,12 @@ from models.lightning import Training, alone, train
 
 WEIGHTS = "weights.safetensors"
 TARGETS = ("difference", "level")
-SCALINGS = ("standard", "minmax")
+SCALINGS = ("minmax", "standard")
 CALENDAR = 4  # columns of `calendar`
 LIMIT = 8.0  # scaled inputs are clipped here: one wild value cannot carry the linear path away
 PENALTY = 0.05  # of the ridge start, in units of the scaled inputs' variance
 BLOCK = 16  # forecasts run on at least so many rows, and outputs come in multiples of it (see `_predict`)
-SMALL = Training(epochs=10, warm_epochs=3, batch=256, rate=6e-3, weight_decay=0.1)
+SMALL = Training()
 
 
 class LSTM(Forecaster):
@@ -45,8 +45,8 @@ class LSTM(Forecaster):
     Args:
         hidden: width of the LSTM. layers: stacked LSTMs. dropout: before the head and between layers.
         target: `difference` to the last known value, or `level`.
-        scaling: `standard` (mean 0, deviation 1) or `minmax` (to [-1, 1]), fitted on the rows trained on:
-            inputs by series and variable, truth by series, lead and target. A warm start keeps it.
+        scaling: `minmax` (to [-1, 1]) or `standard` (mean 0, deviation 1; for data with lone extremes), fitted on
+            the rows trained on: inputs by series and variable, truth by series, lead and target. A warm start keeps it.
         training: how the net is trained. The default fits 3,360 rows x 3 series in about one CPU second.
         seed: of the initial weights, the order of batches and dropout.
 
@@ -55,8 +55,8 @@ class LSTM(Forecaster):
         SchemaError: from `fit`, when the loss becomes NaN or infinite.
 
     Source: Hochreiter and Schmidhuber, "Long short-term memory" (1997); the set-up follows Törnquist et al.,
-    arXiv 2309.15207, whose library trains `LSTM(layers=2, dropout=0.1, scaling="minmax", training=Training(
-    epochs=10, batch=64, rate=1e-4, split="holdout"))` with Adam, without a linear path and with an MLP head.
+    arXiv 2309.15207, whose library trains `LSTM(layers=2, dropout=0.1, training=Training(epochs=10, batch=64,
+    rate=1e-4, weight_decay=1e-4, split="holdout"))` with Adam, without a linear path and with an MLP head.
 
     >>> from datetime import timedelta
     >>> from forecast.schema import Variable
@@ -76,7 +76,7 @@ class LSTM(Forecaster):
         layers: int = 1,
         dropout: float = 0.2,
         target: str = "difference",
-        scaling: str = "standard",
+        scaling: str = "minmax",
         training: Training = SMALL,
         seed: int = 0,
     ) -> None:

@@ -47,6 +47,8 @@ class Residuals:
 
     def around(self, point: np.ndarray, series: Sequence[str], known: Sequence[str]) -> np.ndarray:
         """(B, N, H, C, Q) quantiles around points (B, N, H, C) of `series`; `known` names the rows of `widths`."""
+        if not self.shape.any():
+            return point[..., None] + self.shape
         widths = self.widths
         if tuple(series) != tuple(known):
             place = {name: i for i, name in enumerate(known)}

@@ -23,7 +23,7 @@ class Inputs:
     """Which columns a row has.
 
     Args:
-        lags: rows before the origin to look at; those outside the task's context are left out.
+        lags: rows before the origin to look at; 0 is always there, and those outside the task's context are left out.
         neighbours: how many other series to look at, the most alike first; 0 lets a model forecast any series.
         calendar: hour of day and day of year of the origin.
         identity: the number of the series among those trained on; NaN for any other.
@@ -40,12 +40,15 @@ class Inputs:
         object.__setattr__(self, "lags", tuple(self.lags))
 
 
-def features(windows: Windows, inputs: Inputs, known: Sequence[str], neighbours: np.ndarray) -> np.ndarray:
+def features(
+    windows: Windows, inputs: Inputs, known: Sequence[str], neighbours: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """(B, N, F) float32 rows of B windows of N series.
 
     Args:
         windows: values (B, N, L, V); gaps stay gaps.
         known: the series trained on. neighbours: (N, M) indices of the series beside each.
+        out: where to write, or None for a new array.
 
     Columns, in order: last value of each variable, their lags, last values of each neighbour, calendar,
     identity, outlook. With `relative`, all but the first are differences to it.
@@ -63,7 +66,7 @@ def features(windows: Windows, inputs: Inputs, known: Sequence[str], neighbours:
     if windows.outlook is not None:
         others.append(windows.outlook.reshape(batch, count, -1))  # (B, N, K*F)
     width = last.shape[2] * (1 + sum(a.shape[2] for a in levels)) + sum(a.shape[-1] for a in others)
-    out = np.empty((batch, count, width), np.float32)  # (B, N, F)
+    out = np.empty((batch, count, width), np.float32) if out is None else out  # (B, N, F)
     out[..., : last.shape[2]] = last
     end = last.shape[2]
     for level in levels:
@@ -91,7 +94,7 @@ def table(panel: Panel, task: Task, rows: np.ndarray, inputs: Inputs, neighbours
     out[:step] = first
     for start in range(step, len(rows), step):
         part = slice(start, start + step)
-        out[part] = features(windows_at(panel, task, rows[part]), inputs, panel.series, neighbours)
+        features(windows_at(panel, task, rows[part]), inputs, panel.series, neighbours, out[part])
     return out
 
 

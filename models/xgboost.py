@@ -86,8 +86,8 @@ class XGBoost(Forecaster):
             return task
         if task.past or panel.outlook is not None:
             raise SchemaError(
-                f"strategy 'recursive' cannot forecast the inputs {[v.name for v in task.past] or 'outlook'} it would need at "
-                "later steps: make them targets, leave them out, or take strategy 'multi' or 'direct'"
+                f"strategy 'recursive' needs inputs at later steps that nothing forecasts: "
+                f"{', '.join(v.name for v in task.past) or 'the outlook'}. Make them targets, leave them out, or take strategy 'multi' or 'direct'"
             )
         return replace(task, horizon=1)
 
@@ -159,7 +159,7 @@ class XGBoost(Forecaster):
 
 
 def _moments(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (H, C) of labels (R, H, C), NaN left out; 0 and 1 where there is nothing to measure."""
+    """Mean and standard deviation (H, C) of labels (R, H, C), NaN left out; 0 and 1 where nothing varies."""
     known = ~np.isnan(truth)
     count = np.maximum(known.sum(0), 1)  # (H, C)
     centre = np.where(known, truth, 0).sum(0) / count  # (H, C)
