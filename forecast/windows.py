@@ -77,10 +77,14 @@ def filled(values: np.ndarray, means: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(full), means, full)
 
 
-def calendar(origins: np.ndarray) -> np.ndarray:
-    """(B, 4): sine and cosine of the hour of day and of the day of year, in UTC, so that 23:00 is next to 00:00."""
+def calendar(origins: np.ndarray, harmonics: int = 1) -> np.ndarray:
+    """(B, 2 * harmonics + 2): sines and cosines of the hour of day, then of the day of year, in UTC.
+
+    So 23:00 is next to 00:00. A linear model needs about three harmonics to follow a day of weather.
+    """
     seconds = origins.astype("datetime64[s]").astype(np.int64)  # (B,)
     days = origins.astype("datetime64[D]")  # (B,)
     yearday = (days - origins.astype("datetime64[Y]")).astype(np.int64)  # (B,)
-    day, year = 2 * np.pi * (seconds % 86_400) / 86_400, 2 * np.pi * yearday / 365.25
-    return np.stack([np.sin(day), np.cos(day), np.sin(year), np.cos(year)], axis=-1)  # (B, 4)
+    angles = [2 * np.pi * k * (seconds % 86_400) / 86_400 for k in range(1, harmonics + 1)]
+    angles.append(2 * np.pi * yearday / 365.25)
+    return np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], axis=-1)  # (B, 2 * harmonics + 2)

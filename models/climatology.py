@@ -66,13 +66,16 @@ class Climatology(Forecaster):
 
 
 def _slot_count(task: Task) -> int:
-    return max(1, DAY_US // np.timedelta64(task.step, "us").astype(np.int64))
+    return max(1, DAY_US // _width(task))
+
+
+def _width(task: Task) -> int:
+    return int(np.timedelta64(task.step, "us").astype(np.int64))
 
 
 def _slots(times: np.ndarray, task: Task) -> np.ndarray:
     """Which step of the UTC day each time is in; shape unchanged."""
-    width = np.timedelta64(task.step, "us").astype(np.int64)
-    return times.astype("datetime64[us]").astype(np.int64) % DAY_US // width % _slot_count(task)
+    return times.astype("datetime64[us]").astype(np.int64) % DAY_US // _width(task) % _slot_count(task)
 
 
 def _days(times: np.ndarray) -> np.ndarray:

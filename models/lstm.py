@@ -26,7 +26,8 @@ from models.lightning import Training, alone, train
 WEIGHTS = "weights.safetensors"
 TARGETS = ("difference", "level")
 SCALINGS = ("minmax", "standard")
-CALENDAR = 4  # columns of `calendar`
+HARMONICS = 3  # of the day: what a linear path needs to follow it
+CALENDAR = 2 * HARMONICS + 2  # columns of `calendar`
 LIMIT = 8.0  # scaled inputs are clipped here: one wild value cannot carry the linear path away
 PENALTY = 0.05  # of the ridge start, in units of the scaled inputs' variance
 BLOCK = 16  # forecasts run on at least so many rows, and outputs come in multiples of it (see `_predict`)
@@ -36,8 +37,8 @@ SMALL = Training()
 class LSTM(Forecaster):
     """Quantiles of every series from the windows of all of them.
 
-    Input: the window's scaled values of all series and variables, their differences to the newest row, sine and
-    cosine of hour and day of year. Output at each series, lead and target: median = linear path + LSTM, the other
+    Input: the window's scaled values of all series and variables, their differences to the newest row, sines and
+    cosines of hour (three harmonics) and day of year. Output at each series, lead and target: median = linear path + LSTM, the other
     levels = median -+ sums of softplus, so that they cannot cross. Loss: pinball in scaled units, gaps of the truth
     left out. The linear path (a skip connection from the flattened window) starts at the ridge solution and is
     trained on with the rest; the LSTM's output starts at zero and the intervals at the ridge residuals'.
@@ -145,10 +146,10 @@ class LSTM(Forecaster):
         return newest if self.target == "difference" else np.zeros_like(newest)
 
     def _inputs(self, values: np.ndarray, origins: np.ndarray) -> Tensor:
-        """Windows (B, N, L, V) without gaps as (B, L, N*V + 4): scaled, clipped, the origin's calendar at each row."""
+        """Windows (B, N, L, V) without gaps as (B, L, N*V + 8): scaled, clipped, the origin's calendar at each row."""
         scaled = np.clip(self.inputs_.apply(values), -LIMIT, LIMIT).swapaxes(1, 2)  # (B, L, N, V)
         flat = scaled.reshape(*scaled.shape[:2], -1)  # (B, L, N*V)
-        when = np.broadcast_to(calendar(origins)[:, None], (*flat.shape[:2], CALENDAR))  # (B, L, 4)
+        when = np.broadcast_to(calendar(origins, HARMONICS)[:, None], (*flat.shape[:2], CALENDAR))  # (B, L, 8)
         return torch.from_numpy(np.concatenate([flat, when], -1).astype(np.float32))  # (B, L, D)
 
 
@@ -185,7 +186,7 @@ class Net(nn.Module):
     """Linear path and LSTM from windows (B, L, D) to quantiles (B, O, Q) that do not cross.
 
     Args:
-        window: rows L and columns of a window, the calendar's four not counted.
+        window: rows L and columns of a window, the calendar's eight not counted.
         outputs: O numbers to forecast. levels: Q quantile levels with 0.5 among them.
         hidden, layers, dropout: of the LSTM.
     """

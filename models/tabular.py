@@ -57,14 +57,7 @@ def features(
     batch, count, context, _ = values.shape
     last = forward_fill(values)[:, :, -1] if inputs.relative else values[:, :, -1]  # (B, N, V)
     levels = [values[:, :, _past_rows(inputs.lags, context)], last[:, neighbours]]  # (B, N, lags, V), (B, N, M, V)
-    others = []
-    if inputs.calendar:
-        others.append(calendar(windows.origins)[:, None])  # (B, 1, 4)
-    if inputs.identity:
-        place = {name: float(i) for i, name in enumerate(known)}
-        others.append(np.array([place.get(s, np.nan) for s in windows.series])[:, None])  # (N, 1)
-    if windows.outlook is not None:
-        others.append(windows.outlook.reshape(batch, count, -1))  # (B, N, K*F)
+    others = _others(windows, inputs, known)
     width = last.shape[2] * (1 + sum(a.shape[2] for a in levels)) + sum(a.shape[-1] for a in others)
     out = np.empty((batch, count, width), np.float32) if out is None else out  # (B, N, F)
     out[..., : last.shape[2]] = last
@@ -77,6 +70,19 @@ def features(
         start, end = end, end + other.shape[-1]
         out[..., start:end] = other
     return out
+
+
+def _others(windows: Windows, inputs: Inputs, known: Sequence[str]) -> list[np.ndarray]:
+    """Columns that are no past values; each spreads to (B, N, columns)."""
+    others = []
+    if inputs.calendar:
+        others.append(calendar(windows.origins)[:, None])  # (B, 1, 4)
+    if inputs.identity:
+        place = {name: float(i) for i, name in enumerate(known)}
+        others.append(np.array([place.get(s, np.nan) for s in windows.series])[:, None])  # (N, 1)
+    if windows.outlook is not None:
+        others.append(windows.outlook.reshape(*windows.outlook.shape[:2], -1))  # (B, N, K*F)
+    return others
 
 
 def _past_rows(lags: Sequence[int], context: int) -> slice | list[int]:

@@ -85,9 +85,10 @@ class XGBoost(Forecaster):
         if self.strategy != "recursive":
             return task
         if task.past or panel.outlook is not None:
+            names = ", ".join(v.name for v in (*task.past, *task.future))
             raise SchemaError(
-                f"strategy 'recursive' needs inputs at later steps that nothing forecasts: "
-                f"{', '.join(v.name for v in task.past) or 'the outlook'}. Make them targets, leave them out, or take strategy 'multi' or 'direct'"
+                f"strategy 'recursive' needs later values of {names}, which nothing forecasts: make them targets, "
+                "leave them out, or take strategy 'multi' or 'direct'"
             )
         return replace(task, horizon=1)
 

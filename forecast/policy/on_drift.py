@@ -55,6 +55,8 @@ class OnDrift(Policy):
     L_ref is the loss that the model had right after training, on check rows it was not trained on; L_now is the
     mean error over the newest check window. When the challenger does not beat the champion there, the world has
     become harder, not the model older: the champion stays, and its loss on those rows becomes L_ref.
+    A detector that begins anew after its alarm says it once: an alarm that comes while the limits hold it back is
+    remembered until the next training.
 
     Args:
         detector: watches error / L_ref, one value per slot, about 1 while nothing changes.
@@ -80,6 +82,7 @@ class OnDrift(Policy):
         self.limits = limits or Limits()
         self._reference = math.nan
         self._checks = 0  # errors since the training
+        self._alarm = False  # drift was said since the training, by a detector that says it once
         self._recent: list[float] = []  # newest errors, at most a check window
 
     def _first(self, now: Situation) -> Decision:
@@ -89,7 +92,7 @@ class OnDrift(Policy):
         return Decision(Action.RETRAIN, "no model yet")
 
     def _decide(self, now: Situation) -> Decision:
-        signal = self._observe(now.error)
+        signal = self._remembered(self._observe(now.error))
         action, why = self._judge(now, signal)
         return Decision(action, why, self._loss(), self._reference)
 
@@ -101,35 +104,48 @@ class OnDrift(Policy):
         if math.isnan(self._reference):
             if self._checks < self.limits.min_checks:
                 return Signal.CALM
-            self._reference = self._loss()
+            self._reference = _positive(float(np.mean(self._recent[-self._checks :])))
+            if math.isnan(self._reference):
+                return Signal.CALM  # no error at all so far: nothing to compare with
         return Signal(int(self.detector.update(np.array([error / self._reference]))[0]))
+
+    def _remembered(self, signal: Signal) -> Signal:
+        self._alarm |= self.detector.starts_over and signal == Signal.DRIFT
+        return Signal.DRIFT if self._alarm else signal
 
     def _loss(self) -> float:
         return float(np.mean(self._recent)) if self._recent else math.nan
 
     def _judge(self, now: Situation, signal: Signal) -> tuple[Action, str]:
-        if now.age >= self.limits.max_age:
-            return Action.RETRAIN, f"age {now.age} reached max_age {self.limits.max_age}"
-        if signal < Signal.DRIFT:
+        old = now.age >= self.limits.max_age
+        if not old and signal < Signal.DRIFT:
             return Action.KEEP, signal.name.lower()
-        if self._checks < self.limits.min_checks:
-            return Action.KEEP, f"drift, but warming up: {self._checks} of {self.limits.min_checks} checks"
+        cause = f"age {now.age} reached max_age {self.limits.max_age}" if old else "drift"
+        if not old and self._checks < self.limits.min_checks:
+            return Action.KEEP, f"{cause}, but warming up: {self._checks} of {self.limits.min_checks} checks"
         assert now.attempted_at is not None
         wait = self.limits.cool_down(now.failures)
         if now.slot - now.attempted_at < wait:
-            return Action.KEEP, f"drift, but cooling down: {now.slot - now.attempted_at} of {wait}"
-        return Action.RETRAIN, "drift"
+            return Action.KEEP, f"{cause}, but cooling down: {now.slot - now.attempted_at} of {wait}"
+        return Action.RETRAIN, cause
 
     def trained(self, promoted: bool, reference: float) -> None:
-        self._reference, self._checks = (reference if reference > 0 else math.nan), 0
+        self._reference, self._checks, self._alarm = _positive(reference), 0, False
+        if promoted:
+            self._recent = []  # L_now is of the present model
         self.detector.reset(reference=np.array([1.0]))
 
     def state(self) -> dict[str, Any]:
         reference = None if math.isnan(self._reference) else self._reference
-        memory = {"reference": reference, "checks": self._checks, "recent": self._recent}
+        memory = {"reference": reference, "checks": self._checks, "alarm": self._alarm, "recent": list(self._recent)}
         return {**memory, "detector": self.detector.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._reference = math.nan if state["reference"] is None else state["reference"]
-        self._checks, self._recent = state["checks"], list(state["recent"])
+        self._checks, self._alarm, self._recent = state["checks"], state["alarm"], list(state["recent"])
         self.detector.restore(state["detector"])
+
+
+def _positive(loss: float) -> float:
+    """`loss` if it can be divided by, else NaN: not known."""
+    return loss if loss > 0 else math.nan

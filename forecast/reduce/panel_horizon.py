@@ -49,7 +49,7 @@ class VarianceHorizon(Reducer):
 
     def _reduce(self, panel: Panel, task: Task) -> Reduction:
         table = self._scaled(panel)  # (T', D)
-        found = self._continued(table) or self._afresh(table, task)
+        found = self._continued(table, task) or self._afresh(table, task)
         keep = np.zeros(len(panel.times), bool)
         keep[len(panel.times) - found.rows :] = True
         if found.rows == len(table):
@@ -80,10 +80,10 @@ class VarianceHorizon(Reducer):
         back = int(seconds % int(self.rescale.total_seconds()) / panel.step.total_seconds())
         return min(back, len(panel.times) - 1)
 
-    def _continued(self, table: np.ndarray) -> Reduction | None:
+    def _continued(self, table: np.ndarray, task: Task) -> Reduction | None:
         """Update the search in hand if `table` is its table moved on by a few rows; None if it is another."""
         held = self._table
-        if self._search is None or held.shape != table.shape:
+        if self._search is None or held.shape != table.shape or self._search.target_horizon != task.horizon:
             return None
         for new in range(1, min(self._MOST_NEW, len(table)) + 1):
             if np.array_equal(held[new:], table[:-new]):

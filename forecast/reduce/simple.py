@@ -30,7 +30,8 @@ class Last(Reducer):
 class Thin(Reducer):
     """`rows` training origins drawn at random, without replacement; contexts stay whole.
 
-    The draw depends on the time of each row alone, so a row once drawn stays drawn while the window slides.
+    Each row has a rank that depends on its time and the seed alone, and the lowest `rows` ranks are drawn: while the
+    window slides, a row once drawn stays drawn until it leaves or a newer row of lower rank takes its place.
     """
 
     def __init__(self, rows: int, seed: int = 0) -> None:
@@ -39,9 +40,8 @@ class Thin(Reducer):
 
     def _reduce(self, panel: Panel, task: Task) -> Reduction:
         hours = panel.times.astype("datetime64[s]").astype(np.uint64)  # (T,)
-        order = np.argsort(
-            _scramble(hours + np.uint64(self.seed) * np.uint64(0x9E3779B97F4A7C15)), kind="stable"
-        )  # (T,)
+        salt = np.uint64(self.seed * 0x9E3779B97F4A7C15 % 2**64)
+        order = np.argsort(_scramble(hours + salt), kind="stable")  # (T,)
         keep = np.zeros(len(hours), bool)
         keep[order[: self.rows]] = True
         return Reduction(keep, f"{min(self.rows, len(hours))} rows at random, seed {self.seed}", {})
