@@ -20,7 +20,7 @@ from forecast.schema import Task, Variable
 from forecast.spec import from_spec, to_spec
 from forecast.windows import windows_at
 from models.lightning import Training, alone, train
-from models.lstm import LSTM, Net, Pinball, Scale, ridge
+from models.lstm import CALENDAR, LSTM, Net, Pinball, Scale, ridge
 
 HOUR = timedelta(hours=1)
 QUICK = Training(epochs=3, warm_epochs=1, batch=64)
@@ -125,7 +125,7 @@ def test_ridge_solves_its_equation_in_both_forms(rows: int) -> None:
 
 
 def test_the_net_starts_at_the_ridge_solution() -> None:
-    x = torch.randn(60, 4, 2 + 4, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(60, 4, 2 + CALENDAR, generator=torch.Generator().manual_seed(0))
     truth = x[:, -1, :1] - 0.5 * x[:, 0, 1:2]
     net = Net((4, 2), 1, (0.1, 0.5, 0.9), 8, 1, 0.0)
     net.start(x, truth)
