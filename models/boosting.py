@@ -76,7 +76,8 @@ def _booster(matrix: xgb.QuantileDMatrix, labels: np.ndarray, params: dict, roun
     whole, some = known.all(1), known.any(1)  # (R,), (R,)
     often_gaps = whole.sum() < COMPLETE * some.sum()
     matrix.set_label(np.where(known, labels, 0))
-    matrix.set_weight((some if often_gaps else whole).astype(np.float32))
+    if not whole.all() or len(matrix.get_weight()):  # weights of 1 cost time too
+        matrix.set_weight((some if often_gaps else whole).astype(np.float32))
     if labels.shape[1] > 1:
         params = {**params, "multi_strategy": "multi_output_tree"}
     return xgb.train(params, matrix, rounds, obj=_squared_error(labels, known) if often_gaps else None)
@@ -95,7 +96,7 @@ def _squared_error(labels: np.ndarray, known: np.ndarray) -> Callable:
 
 def scores(boosters: Sequence[xgb.Booster], x: np.ndarray) -> np.ndarray:
     """(R, K): what the boosters say of `x` (R, F), side by side in the order of their groups."""
-    return np.concatenate([b.inplace_predict(x).reshape(len(x), -1) for b in boosters], axis=1)
+    return np.concatenate([b.inplace_predict(x, validate_features=False).reshape(len(x), -1) for b in boosters], axis=1)
 
 
 def write_boosters(folder: Path, boosters: Sequence[xgb.Booster]) -> None:

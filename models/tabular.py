@@ -56,6 +56,8 @@ def features(
     values = windows.values  # (B, N, L, V)
     batch, count, context, _ = values.shape
     last = forward_fill(values)[:, :, -1] if inputs.relative else values[:, :, -1]  # (B, N, V)
+    if not neighbours.shape[1]:
+        neighbours = np.empty((count, 0), np.int64)  # of other series than those trained on there may be any number
     levels = [values[:, :, _past_rows(inputs.lags, context)], last[:, neighbours]]  # (B, N, lags, V), (B, N, M, V)
     others = _others(windows, inputs, known)
     width = last.shape[2] * (1 + sum(a.shape[2] for a in levels)) + sum(a.shape[-1] for a in others)
@@ -93,10 +95,13 @@ def _past_rows(lags: Sequence[int], context: int) -> slice | list[int]:
 
 
 def table(panel: Panel, task: Task, rows: np.ndarray, inputs: Inputs, neighbours: np.ndarray) -> np.ndarray:
-    """(B, N, F) float32: the features at the panel's `rows` (B,), built a bounded number of windows at a time."""
+    """(B, N, F) float32: the features at the panel's `rows` (B,), built a bounded number of windows at a time.
+
+    In memory a series' rows follow one another: rows alike side by side make XGBoost faster.
+    """
     step = max(1, CHUNK // (panel.shape[0] * panel.shape[2] * task.context))
     first = features(windows_at(panel, task, rows[:step]), inputs, panel.series, neighbours)
-    out = np.empty((len(rows), *first.shape[1:]), np.float32)  # (B, N, F)
+    out = np.empty((panel.shape[0], len(rows), first.shape[2]), np.float32).swapaxes(0, 1)  # (B, N, F)
     out[:step] = first
     for start in range(step, len(rows), step):
         part = slice(start, start + step)

@@ -94,14 +94,14 @@ class XGBoost(Forecaster):
 
     def _grown(self, panel: Panel, task: Task, rows: np.ndarray) -> list[xgb.Booster]:
         x = table(panel, task, rows, self.inputs, self.neighbours_)  # (B, N, F)
-        x = x.reshape(-1, x.shape[-1])  # (B*N, F)
+        x = x.swapaxes(0, 1).reshape(-1, x.shape[-1])  # (N*B, F)
         shape = (len(x), task.horizon, len(task.targets))
-        truth = truth_at(panel, task, rows).reshape(shape)  # (B*N, H, C)
+        truth = truth_at(panel, task, rows).swapaxes(0, 1).reshape(shape)  # (N*B, H, C)
         if self.inputs.relative:
             truth -= x[:, None, : shape[2]]  # the first columns are the last known values
         self.centre_, self.width_ = _moments(truth)  # (H, C), (H, C)
-        labels = ((truth - self.centre_) / self.width_).astype(np.float32)  # (B*N, H, C)
-        labels = labels.transpose(0, 2, 1).reshape(len(x), -1)  # (B*N, C*H)
+        labels = ((truth - self.centre_) / self.width_).astype(np.float32)  # (N*B, H, C)
+        labels = labels.transpose(0, 2, 1).reshape(len(x), -1)  # (N*B, C*H)
         size = 1 if self.strategy == "direct" else task.horizon
         groups = [slice(k, k + size) for k in range(0, labels.shape[1], size)]
         return grow(x, labels, groups, self.trees, self.threads, self.seed)
