@@ -77,7 +77,9 @@ def main() -> None:
                 for (_, before, _), (step, after, _) in zip(marks, marks[1:], strict=False):
                     steps.setdefault(step, []).append(after - before)
     result = {"wall_s": statistics.median(walls), "cpu_s": statistics.median(cpus), "stations": STATIONS}
-    print(f"a tick of {STATIONS} stations: wall {result['wall_s']:.3f} s, CPU {result['cpu_s']:.3f} s (median of {len(walls)})")
+    print(
+        f"a tick of {STATIONS} stations: wall {result['wall_s']:.3f} s, CPU {result['cpu_s']:.3f} s (median of {len(walls)})"
+    )
     for step, spent in steps.items():
         print(f"  {step:8s} {statistics.median(spent):.3f} s")
     RESULTS.parent.mkdir(exist_ok=True)
