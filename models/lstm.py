@@ -38,10 +38,11 @@ class LSTM(Forecaster):
     """Quantiles of every series from the windows of all of them.
 
     Input: the window's scaled values of all series and variables, their differences to the newest row, sines and
-    cosines of hour (three harmonics) and day of year. Output at each series, lead and target: median = linear path + LSTM, the other
-    levels = median -+ sums of softplus, so that they cannot cross. Loss: pinball in scaled units, gaps of the truth
-    left out. The linear path (a skip connection from the flattened window) starts at the ridge solution and is
-    trained on with the rest; the LSTM's output starts at zero and the intervals at the ridge residuals'.
+    cosines of hour (three harmonics) and day of year. Output at each series, lead and target: median = linear
+    path + LSTM, the other levels = median -+ sums of softplus, so that they cannot cross. Loss: pinball in scaled
+    units, gaps of the truth left out. The linear path (a skip connection from the flattened window) starts at the
+    ridge solution and is trained on with the rest; the LSTM's output starts at zero and the intervals at the ridge
+    residuals'.
 
     Args:
         hidden: width of the LSTM. layers: stacked LSTMs. dropout: before the head and between layers.

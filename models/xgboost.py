@@ -65,7 +65,7 @@ class XGBoost(Forecaster):
         self.holdout = holdout
         self.threads = threads
         self.seed = seed
-        self.traits = replace(type(self).traits, regional=inputs.neighbours > 0)  # type: ignore[misc]
+        self.traits = replace(type(self).traits, regional=inputs.neighbours > 0)
 
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         ahead = self._step_task(panel, task)

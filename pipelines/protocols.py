@@ -63,11 +63,11 @@ class Store(Protocol):
     def positions(self) -> dict[str, int]: ...
 
     def version(self) -> int:
-        """Grows with each commit of observations; old versions can be opened for 30 days, `read(as_of=)` has no limit."""
+        """Grows with each commit of observations. Old ones open for 30 days; `read(as_of=)` has no limit."""
         ...
 
     def record(self, table: str, rows: pl.DataFrame, key: int) -> bool:
-        """Append `rows` to a record table once per key: False, and nothing is written, unless `key` grows."""
+        """Append `rows` to a record table once per key; False, and nothing written, unless `key` grows."""
         ...
 
     def records(self, table: str, *, since: datetime | None = None) -> pl.DataFrame:
