@@ -21,6 +21,8 @@ from forecast.result import Forecast, Status
 from forecast.schema import Task
 from forecast.windows import Windows, filled, training_rows, training_span, windows_at
 
+STATUSES = (Status.OK, Status.STALE, Status.MISSING)
+OK = STATUSES.index(Status.OK)
 CHUNK = 4_000_000  # window values per call of `_predict`: bounds memory of long backtests
 
 
@@ -46,7 +48,7 @@ class Traits:
 class Forecaster(ABC):
     """Base of all models. Constructors only store; what is learnt ends in an underscore."""
 
-    traits: ClassVar[Traits] = Traits()
+    traits: Traits = Traits()
     min_origins: ClassVar[int] = 1
 
     task_: Task | None = None
@@ -193,7 +195,7 @@ class Forecaster(ABC):
 
     def _forecasts(self, windows: Windows, task: Task, asked: tuple[str, ...]) -> list[Forecast]:
         targets = len(task.targets)
-        status = _statuses(windows.values[..., :targets], task)  # (B, N)
+        status = _statuses(windows.values[..., :targets], task)  # (B, N) indices of STATUSES
         if not self.traits.missing:
             values = filled(windows.values, self.means_)
             windows = Windows(values, windows.origins, windows.outlook, windows.series)
@@ -204,7 +206,7 @@ class Forecaster(ABC):
         values.sort(axis=-1)
         for c, variable in enumerate(task.targets):
             np.clip(values[..., c, :], variable.lower, variable.upper, out=values[..., c, :])
-        values[status != Status.OK] = np.nan
+        values[status != OK] = np.nan
         place = (
             [windows.series.index(s) if s in windows.series else -1 for s in asked] if asked != windows.series else None
         )
@@ -221,17 +223,23 @@ class Forecaster(ABC):
     ) -> Forecast:
         if place is not None:
             known = np.array(place) >= 0
-            status = np.where(known, status[place], Status.MISSING)  # (N,)
+            status = np.where(known, status[place], STATUSES.index(Status.MISSING))  # (N,)
             values = np.where(known[:, None, None, None], values[place], np.nan)  # (N, H, C, Q)
-        statuses = tuple(Status(str(s)) for s in status)
+        statuses = tuple(STATUSES[code] for code in status.tolist()) if status.any() else (Status.OK,) * len(status)
         return Forecast(moment(origin), task.step, asked, task.target_names, tuple(task.levels), statuses, values)
 
 
 def _statuses(values: np.ndarray, task: Task) -> np.ndarray:
-    """(B, N) statuses from the targets' windows (B, N, L, C): every target fresh, and half of its context known."""
+    """(B, N) indices of STATUSES, from the targets' windows (B, N, L, C).
+
+    A series is ok if every target is fresh and half of its context is known.
+    """
     known = ~np.isnan(values)  # (B, N, L, C)
+    if known.all():
+        return np.full(values.shape[:2], OK)
     age = np.where(known.any(2), known[:, :, ::-1].argmax(2), values.shape[2])  # (B, N, C)
     few = (known.sum(2) * 2 < values.shape[2]).any(-1)  # (B, N)
     stale = (age > task.patience).any(-1)  # (B, N)
     gone = (~known.any(2)).any(-1)  # (B, N)
-    return np.select([gone, stale, few], [Status.MISSING, Status.STALE, Status.MISSING], Status.OK).astype(object)
+    missing, late = STATUSES.index(Status.MISSING), STATUSES.index(Status.STALE)
+    return np.select([gone, stale, few], [missing, late, missing], OK)

@@ -54,12 +54,13 @@ class Forecast:
         if len(shape) != 4 or (shape[0], shape[2], shape[3]) != (n, c, q) or len(self.status) != n:
             raise SchemaError(f"quantiles have shape {shape}, expected ({n}, H, {c}, {q}); {len(self.status)} statuses")
         ok = self.ok  # (N,)
-        if not np.isfinite(self.quantiles[ok]).all():
+        good = self.quantiles if ok.all() else self.quantiles[ok]  # (N', H, C, Q)
+        if not np.isfinite(good).all():
             where = self._where(~np.isfinite(self.quantiles) & ok[:, None, None, None])
             raise SchemaError(f"{where} is NaN or infinite in an ok series")
         if not np.isnan(self.quantiles[~ok]).all():
             raise SchemaError("a series that is stale or missing has numbers: it must hold NaN only")
-        if (np.diff(self.quantiles[ok], axis=-1) < 0).any():
+        if (good[..., 1:] < good[..., :-1]).any():
             raise SchemaError("quantiles cross: sort them along the last axis")
 
     def _where(self, bad: np.ndarray) -> str:
@@ -69,7 +70,7 @@ class Forecast:
     @property
     def ok(self) -> np.ndarray:
         """(N,) bool: the series that have a forecast."""
-        return np.array([s == Status.OK for s in self.status], bool)
+        return np.fromiter((s is Status.OK for s in self.status), bool, len(self.status))
 
     @property
     def horizon(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Protocol, TypeVar
 
@@ -39,7 +40,11 @@ class Pool:
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
-        return list(self._pool.map(work, items))
+        try:
+            return list(self._pool.map(work, items))
+        except BrokenProcessPool:
+            self.close()  # a worker was killed, and a broken pool stays broken: the next call starts another
+            raise
 
     def close(self) -> None:
         if self._pool is not None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from forecast.errors import SchemaError
 from forecast.forecaster import Forecaster
 from forecast.ledger import Ledger
 from forecast.meter import VERSION, Meter
@@ -96,7 +97,7 @@ class Fleet:
         folder: Path,
         probe: Callable[[str], None] = lambda step: None,
     ) -> None:
-        self.name, self.nowcasters, self.task = name, {n.name: n for n in nowcasters}, task
+        self.name, self.nowcasters, self.task = name, _by_name(nowcasters), task
         self.edges, self.settings, self.folder, self.probe = edges, settings, folder, probe
         self.state: FleetState = load_state(folder)
         self.ledger = Ledger(task.target_names, settings.late)
@@ -143,8 +144,16 @@ class Fleet:
         """The slot as a growing integer: steps since 1970."""
         return int(slot.timestamp() // self.task.step.total_seconds())
 
-    def save(self, slot: datetime) -> None:
+    def save(self, slot: datetime | None) -> None:
         for nowcaster in self.nowcasters.values():
             self.state.of(nowcaster.name).policy = nowcaster.policy.state()
         self.state.slot = slot
         save_state(self.state, self.folder)
+
+
+def _by_name(nowcasters: list[Nowcaster]) -> dict[str, Nowcaster]:
+    names = [n.name for n in nowcasters]
+    twice = sorted({name for name in names if names.count(name) > 1 or name == OVERHEAD})
+    if twice:
+        raise SchemaError(f"nowcasters named {', '.join(twice)}: give each its own name, and none '{OVERHEAD}'")
+    return dict(zip(names, nowcasters, strict=True))

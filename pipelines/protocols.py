@@ -57,7 +57,7 @@ class Store(Protocol):
         series: Sequence[str] | None = None,
         vintages: bool = False,
     ) -> pl.DataFrame:
-        """Rows with start <= time <= end seen by `as_of`; the newest vintage of each (series, time) unless `vintages`."""
+        """Rows with start <= time <= end seen by `as_of`; the newest of each (series, time) unless `vintages`."""
         ...
 
     def positions(self) -> dict[str, int]: ...

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from forecast.frame import STAMP
-from forecast.policy import Decision
 from forecast.result import Forecast
+from pipelines.slot import Slot
 from pipelines.state import FleetState
-from pipelines.training import TrainingOutcome
 
 DECISIONS: dict[str, Any] = {
     "slot": STAMP,
@@ -43,23 +41,21 @@ def forecast_rows(forecast: Forecast, nowcaster: str, version: str, slot: dateti
     )
 
 
-def decision_rows(
-    decisions: Mapping[str, Decision], outcomes: Mapping[str, TrainingOutcome], state: FleetState, slot: datetime
-) -> pl.DataFrame:
-    """One row per nowcaster: what was decided, why, and how the training ended if there was one."""
+def decision_rows(this: Slot, state: FleetState) -> pl.DataFrame:
+    """One row per nowcaster: what was decided, why, how the training ended if there was one, and what went wrong."""
     rows = []
-    for name, decision in decisions.items():
-        outcome, memory = outcomes.get(name), state.of(name)
+    for name, decision in this.decisions.items():
+        outcome, memory = this.outcomes.get(name), state.of(name)
         rows.append(
             {
-                "slot": slot,
+                "slot": this.slot,
                 "nowcaster": name,
                 "action": str(decision.action),
                 "why": decision.why,
                 "loss": decision.loss,
                 "reference": decision.reference,
                 "promoted": outcome.promoted if outcome else None,
-                "outcome": outcome.why if outcome else None,
+                "outcome": this.outcome(name),
                 "challenger_loss": outcome.challenger_loss if outcome else None,
                 "champion_loss": outcome.champion_loss if outcome else None,
                 "version": memory.version,

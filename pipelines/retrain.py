@@ -1,4 +1,7 @@
-"""From decisions to trainings: each reducer works once per slot, each training gets all it needs."""
+"""From decisions to trainings: each reducer works once per slot, each training gets all it needs.
+
+What fails, a reducer, a training or the process it ran in, fails for its nowcasters alone.
+"""
 
 from __future__ import annotations
 
@@ -10,55 +13,84 @@ import polars as pl
 
 from forecast.panel import Panel
 from forecast.reduce import Reducer, Reduction, reduced
-from pipelines.fleet import Fleet, Nowcaster
-from pipelines.training import PAIR, TrainingJob, TrainingOutcome
+from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
+from pipelines.training import FAILURES, PAIR, TrainingJob, TrainingOutcome, train, worded
 
 
-def jobs_for(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel, slot: datetime) -> list[TrainingJob]:
-    """One job per nowcaster to retrain; equal reducers are asked once, their cost is shared by those who use them."""
+def trained(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel, slot: datetime) -> list[TrainingOutcome]:
+    """Train those chosen, in their order; equal reducers are asked once, their cost is shared by those who use them."""
     reductions = _reductions(fleet, chosen, history)
+    found: dict[str, TrainingOutcome] = {}
     jobs = []
     for nowcaster in chosen:
         reduction = reductions[id(nowcaster.reducer)]
-        memory = fleet.state.of(nowcaster.name)
-        memory.rows, memory.of = reduction.rows, reduction.of
-        version = f"{slot:%Y%m%dT%H%M}"
-        champion = fleet.model_folder(nowcaster.name, memory.version) if memory.version else None
-        check = nowcaster.policy.check_window if nowcaster.policy.challenges else 0
-        job = TrainingJob(
-            nowcaster.name,
-            dict(nowcaster.model),
-            fleet.settings.allowed,
-            reduced(history, reduction, fleet.task),
-            fleet.task,
-            fleet.model_folder(nowcaster.name, version),
-            champion,
-            check,
-            _champion_rows(fleet, nowcaster.name, slot, check) if champion else pl.DataFrame(),
-            fleet.settings.refit,
-        )
-        jobs.append(job)
-    return jobs
+        if isinstance(reduction, str):
+            found[nowcaster.name] = TrainingOutcome(nowcaster.name, False, reduction, failed=True)
+        else:
+            with fleet.meter.charge(nowcaster.name, "check"):
+                jobs.append(_job(fleet, nowcaster, history, reduction, slot))
+    with fleet.meter.charge(OVERHEAD, "overhead"):
+        found |= {outcome.nowcaster: outcome for outcome in _run(fleet, jobs)}
+    return [found[nowcaster.name] for nowcaster in chosen]
 
 
-def _reductions(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel) -> dict[int, Reduction]:
+def _run(fleet: Fleet, jobs: list[TrainingJob]) -> list[TrainingOutcome]:
+    """Run the jobs; where that breaks (a worker was killed), one by one, so that it breaks for the culprit alone."""
+    try:
+        return fleet.edges.executor.map(train, jobs) if jobs else []
+    except FAILURES as error:
+        if len(jobs) == 1:
+            return [TrainingOutcome(jobs[0].nowcaster, False, worded(error), failed=True)]
+        return [outcome for job in jobs for outcome in _run(fleet, [job])]
+
+
+def _job(fleet: Fleet, nowcaster: Nowcaster, history: Panel, reduction: Reduction, slot: datetime) -> TrainingJob:
+    memory = fleet.state.of(nowcaster.name)
+    memory.rows, memory.of = reduction.rows, reduction.of
+    champion = fleet.model_folder(nowcaster.name, memory.version) if memory.version else None
+    check = nowcaster.policy.check_window if nowcaster.policy.challenges else 0
+    return TrainingJob(
+        nowcaster.name,
+        dict(nowcaster.model),
+        fleet.settings.allowed,
+        reduced(history, reduction, fleet.task),
+        fleet.task,
+        fleet.model_folder(nowcaster.name, _version(slot)),
+        champion,
+        check,
+        _champion_rows(fleet, nowcaster.name, slot, check) if champion and check else pl.DataFrame(),
+        fleet.settings.refit,
+    )
+
+
+def _version(slot: datetime) -> str:
+    """Name of a model trained in a slot; seconds only where a step is no whole minute."""
+    return f"{slot:%Y%m%dT%H%M}" + (f"{slot:%S}" if slot.second else "")
+
+
+def _reductions(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel) -> dict[int, Reduction | str]:
+    """The answer of each reducer, by its id; of one that failed, what it ran into."""
     users: dict[int, tuple[Reducer, list[str]]] = {}
     for nowcaster in chosen:
         users.setdefault(id(nowcaster.reducer), (nowcaster.reducer, []))[1].append(nowcaster.name)
-    found = {}
+    found: dict[int, Reduction | str] = {}
     for key, (reducer, names) in users.items():
         with fleet.meter.charge_shared(names, "reduce"):
-            found[key] = reducer.reduce(history, fleet.task)
+            try:
+                found[key] = reducer.reduce(history, fleet.task)
+            except FAILURES as error:
+                found[key] = worded(error)
     return found
 
 
 def _champion_rows(fleet: Fleet, name: str, slot: datetime, check: int) -> pl.DataFrame:
-    """The champion's forecasts as issued whose truth lies in the check window, settled by now."""
+    """The present champion's forecasts as issued whose truth lies in the check window, settled by now."""
     after = slot - check * fleet.task.step
     settled = fleet.edges.store.records("settled", since=after)
     if settled.is_empty():
         return settled
-    return settled.filter((pl.col("nowcaster") == name) & (pl.col("time") > after)).select(*PAIR, "error")
+    its = (pl.col("nowcaster") == name) & (pl.col("version") == fleet.state.of(name).version)
+    return settled.filter(its & (pl.col("time") > after)).select(*PAIR, "error")
 
 
 def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
@@ -67,7 +99,7 @@ def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
     memory.attempted_at = slot
     memory.retrains += 1
     if outcome.promoted:
-        memory.version, memory.trained_at, memory.data_end = f"{slot:%Y%m%dT%H%M}", slot, outcome.data_end
+        memory.version, memory.trained_at, memory.data_end = _version(slot), slot, outcome.data_end
     memory.failures = 0 if outcome.promoted else memory.failures + 1
     if not outcome.failed:
         fleet.nowcasters[outcome.nowcaster].policy.trained(outcome.promoted, outcome.reference)
@@ -75,9 +107,16 @@ def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
 
 
 def _account(fleet: Fleet, outcome: TrainingOutcome) -> None:
-    """Absorb a worker's record; what the worker spent between its jobs (start, imports, transfer) is overhead."""
+    """Absorb a training's record; what a worker spent between its jobs (start, imports, transfer) is overhead.
+
+    A training in this very process was inside a charge of overhead, which gives back what is the nowcaster's.
+    """
     pid, before, after = outcome.process
+    if pid == 0:
+        return
     if pid == os.getpid():
+        fleet.meter.absorb(outcome.record, child=False)
+        fleet.charge_overhead(-sum(row["cpu_s"] for row in outcome.record["charges"]))
         return
     fleet.meter.absorb(outcome.record)
     fleet.charge_overhead(before - fleet.workers.get(pid, 0.0), child=True)

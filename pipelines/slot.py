@@ -22,6 +22,7 @@ class Slot:
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, TrainingOutcome] = field(default_factory=dict)
     forecasts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    faults: dict[str, str] = field(default_factory=dict)  # nowcaster -> what its check or forecast ran into
 
     @classmethod
     def at(cls, fleet: Fleet, slot: datetime) -> Slot:
@@ -30,5 +31,15 @@ class Slot:
 
     @property
     def failed(self) -> list[str]:
-        """Nowcasters whose training failed; their champions went on."""
-        return [name for name, outcome in self.outcomes.items() if outcome.failed]
+        """Nowcasters whose check, training or forecast failed; a champion whose training failed went on."""
+        trainings = {name for name, outcome in self.outcomes.items() if outcome.failed}
+        return [name for name in self.decisions if name in trainings or name in self.faults]
+
+    def fault(self, name: str, what: str) -> None:
+        """Note what a nowcaster ran into."""
+        self.faults[name] = "; ".join([*([self.faults[name]] if name in self.faults else []), what])
+
+    def outcome(self, name: str) -> str | None:
+        """How the nowcaster's training ended and what else it ran into; None where there is nothing to tell."""
+        told = [self.outcomes[name].why] if name in self.outcomes else []
+        return "; ".join([*told, *([self.faults[name]] if name in self.faults else [])]) or None

@@ -1,4 +1,4 @@
-"""What a fleet remembers between slots: one JSON file, replaced whole, so that a crash repeats a slot, never half of one."""
+"""What a fleet remembers between slots: one JSON file, replaced whole: a crash repeats a slot, never half of one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def save_state(state: FleetState, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / (FILE + ".new")
     with fresh.open("w") as out:
-        json.dump(asdict(state), out, indent=1, default=lambda moment: moment.isoformat())
+        json.dump(asdict(state), out, indent=1, default=lambda moment: moment.isoformat(), allow_nan=False)
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(folder / FILE)
@@ -68,9 +68,9 @@ def load_state(folder: Path) -> FleetState:
     try:
         raw = json.loads(path.read_text())
         nowcasters = {name: NowcasterState(**_times(s)) for name, s in raw["nowcasters"].items()}
-    except (ValueError, KeyError, TypeError) as error:
+        return FleetState(_time(raw["slot"]), list(raw["series"]), nowcasters)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise SchemaError(f"{path} is damaged ({error}): restore it, or delete it to start the fleet anew") from error
-    return FleetState(_time(raw["slot"]), raw["series"], nowcasters)
 
 
 def _times(raw: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -12,10 +13,11 @@ from pipelines.protocols import Store
 
 BASELINE = "persistence"
 REFERENCE = {"reducer": "full", "policy": "always"}
+RATIOS = ("dC", "dE", "ENC")
 
 
 def summarise(fleet: Fleet) -> pl.DataFrame:
-    """One row per nowcaster: labels, `mae/<target>`, `skill/<target>`, `coverage80/<target>`, `cpu_s`, `dC`, `dE`, `ENC`, ...
+    """One row per nowcaster: labels, `mae/<target>`, `skill/<target>`, `coverage80/<target>`, `cpu_s`, `dC`, `dE`, ...
 
     Error and cost are compared with the same model retrained in every slot on the full history; null where the
     fleet has no such nowcaster. E is the mean over targets of MAE against that reference, on identical pairs.
@@ -79,21 +81,23 @@ def _efficiency(table: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
     found, forecasting = [], set(settled["nowcaster"].unique())
     for row in table.iter_rows(named=True):
         reference = _reference(table.drop_nulls("cpu_s"), row)
-        both = {row["nowcaster"], reference["nowcaster"]} if reference else set()
-        found.append(
-            _ratios(row, reference, settled) if both and both <= forecasting else {"dC": None, "dE": None, "ENC": None}
-        )
-    return table.hstack(pl.DataFrame(found, schema={"dC": pl.Float64, "dE": pl.Float64, "ENC": pl.Float64}))
+        if reference is not None and {row["nowcaster"], reference["nowcaster"]} <= forecasting:
+            found.append(_ratios(row, reference, settled))
+        else:
+            found.append(dict.fromkeys(RATIOS))
+    ratios = pl.DataFrame(found, schema=dict.fromkeys(RATIOS, pl.Float64))
+    return table.hstack(ratios.with_columns(pl.all().fill_nan(None)))
 
 
-def _reference(table: pl.DataFrame, row: Mapping[str, object]) -> dict | None:
+def _reference(table: pl.DataFrame, row: Mapping[str, object]) -> dict[str, Any] | None:
     same = table.filter(pl.col("model") == row["model"], *(pl.col(k) == v for k, v in REFERENCE.items()))
     return same.row(0, named=True) if same.height else None
 
 
-def _ratios(row: Mapping, reference: Mapping, settled: pl.DataFrame) -> dict[str, float]:
+def _ratios(row: Mapping[str, Any], reference: Mapping[str, Any], settled: pl.DataFrame) -> dict[str, float | None]:
     both = settled.filter(pl.col("nowcaster").is_in([row["nowcaster"], reference["nowcaster"]]))
     ratios = skill(both, reference["nowcaster"], by=["variable"]).filter(pl.col("nowcaster") == row["nowcaster"])
-    error = float((ratios["mae"] / ratios["mae_ref"]).mean())  # type: ignore[arg-type]
+    shares = (ratios["mae"] / ratios["mae_ref"]).drop_nulls()
+    error = float(shares.mean()) if shares.len() else float("nan")  # type: ignore[arg-type]  # no pair in common
     e = Efficiency(error, 1.0, row["cpu_s"], reference["cpu_s"])
     return {"dC": e.d_cost, "dE": e.d_error, "ENC": e.enc}

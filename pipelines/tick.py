@@ -11,16 +11,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
+import numpy as np
 import polars as pl
 
-from forecast.panel import Panel
+from forecast.panel import Panel, stamp
 from forecast.policy import Action, Situation
 from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
 from pipelines.records import cost_rows, decision_rows, forecast_rows
-from pipelines.retrain import apply, jobs_for
+from pipelines.retrain import apply, trained
 from pipelines.show import show
 from pipelines.slot import Slot
-from pipelines.training import backtest_errors, scaled_loss, scaled_mean, train
+from pipelines.training import FAILURES, backtest_errors, scaled_loss, scaled_mean, worded
 
 
 def tick(fleet: Fleet, slot: datetime) -> Slot | None:
@@ -53,13 +54,13 @@ def ingest(fleet: Fleet, this: Slot) -> None:
         batch = fleet.edges.source.poll(store.positions(), this.now)
         if batch.rejected.height:
             store.record("rejected", batch.rejected.with_columns(slot=pl.lit(this.slot)), key)
-        if batch.frame.height:
-            new = sorted(set(batch.frame["series"].unique()) - set(fleet.state.series))
+        if batch.frame.height or (batch.rejected.height and batch.positions):
+            new = sorted(set(batch.frame["series"]) - set(fleet.state.series)) if batch.frame.height else []
             if new:
                 store.record("series", pl.DataFrame({"series": new}).with_columns(slot=pl.lit(this.slot)), key)
             store.append(batch.frame, batch.positions)
             fleet.probe("append")
-        found = store.records("series", since=this.slot)
+        found = store.records("series", since=fleet.state.slot)
         known = {*fleet.state.series, *(found["series"] if found.height else ())}
         fleet.state.series = list(fleet.settings.series or sorted(known))
 
@@ -79,22 +80,33 @@ def settle(fleet: Fleet, this: Slot) -> None:
 
 
 def decide(fleet: Fleet, this: Slot) -> None:
-    """Ask every policy."""
+    """Ask every policy; an error that cannot be told counts as no news."""
     errors = this.matured.partition_by("nowcaster", as_dict=True) if this.matured.height else {}
     for name, nowcaster in fleet.nowcasters.items():
         with fleet.meter.charge(name, "check"):
             state = fleet.state.of(name)
-            error = _error(fleet, this, nowcaster, errors.get((name,)))
+            try:
+                error = _error(fleet, this, nowcaster, errors.get((name,)))
+            except FAILURES as failure:
+                error = float("nan")
+                this.fault(name, f"check: {worded(failure)}")
             now = Situation(this.slot, state.trained_at, state.attempted_at, state.failures, error)
             this.decisions[name] = nowcaster.policy.decide(now)
 
 
 def _error(fleet: Fleet, this: Slot, nowcaster: Nowcaster, rows: pl.DataFrame | None) -> float:
-    """The scaled error of this slot, as issued or (`source: holdout`) of the present champion on rows new to it."""
-    if rows is None or (model := fleet.model(nowcaster.name)) is None:
+    """The champion's scaled error in this slot: of its forecasts as issued, or (`source: holdout`) made again.
+
+    Either way on truths it was not trained on. Forecasts of its predecessors that mature now say nothing about it.
+    """
+    model = fleet.model(nowcaster.name)
+    if model is None:
         return float("nan")
     if getattr(nowcaster.policy, "source", "live") == "live":
-        return scaled_mean(rows, dict(zip(fleet.task.target_names, model.scale_, strict=True)))
+        if rows is None:
+            return float("nan")
+        own = rows.filter(pl.col("version") == fleet.state.of(nowcaster.name).version)
+        return scaled_mean(own, dict(zip(fleet.task.target_names, model.scale_, strict=True)))
     back = fleet.task.context + fleet.task.horizon
     panel = _panel(fleet, this, back)
     recent = backtest_errors(model, panel, this.slot - fleet.task.step)
@@ -108,23 +120,24 @@ def retrain(fleet: Fleet, this: Slot) -> None:
         return
     with fleet.meter.charge_shared([n.name for n in chosen], "features"):
         history = _panel(fleet, this, fleet.settings.history)
-    jobs = jobs_for(fleet, chosen, history, this.slot)
-    with fleet.meter.charge(OVERHEAD, "overhead"):
-        outcomes = fleet.edges.executor.map(train, jobs)
-    for outcome in outcomes:
+    for outcome in trained(fleet, chosen, history, this.slot):
         this.outcomes[outcome.nowcaster] = outcome
         apply(fleet, outcome, this.slot)
 
 
 def predict(fleet: Fleet, this: Slot) -> None:
-    """Every nowcaster that has a champion forecasts from this slot."""
-    panel = _panel(fleet, this, fleet.task.context)
+    """Every nowcaster that has a champion forecasts from this slot; one that cannot is noted, the others go on."""
+    with fleet.meter.charge_shared(list(fleet.nowcasters), "features"):
+        panel = _panel(fleet, this, fleet.task.context)
     parts = []
-    for name in fleet.nowcasters:
+    for name in fleet.nowcasters if panel.series else ():
         with fleet.meter.charge(name, "predict"):
-            model = fleet.model(name)
-            if model is not None:
-                parts.append(forecast_rows(model.predict(panel), name, fleet.state.of(name).version, this.slot))
+            try:
+                model = fleet.model(name)
+                if model is not None:
+                    parts.append(forecast_rows(model.predict(panel), name, fleet.state.of(name).version, this.slot))
+            except FAILURES as failure:
+                this.fault(name, f"forecast: {worded(failure)}")
     this.forecasts = pl.concat(parts) if parts else pl.DataFrame()
 
 
@@ -140,10 +153,12 @@ def log(fleet: Fleet, this: Slot) -> None:
     """Record decisions and costs; show them in the tracker."""
     key, store = fleet.key(this.slot), fleet.edges.store
     for name, decision in this.decisions.items():
-        fleet.state.of(name).last = {"action": str(decision.action), "why": decision.why, "loss": decision.loss}
-        fleet.state.of(name).last["reference"] = decision.reference
+        losses = {"loss": decision.loss, "reference": decision.reference}
+        known = {key: None if np.isnan(value) else value for key, value in losses.items()}
+        told = {"outcome": this.outcome(name)} if name in this.failed else {}
+        fleet.state.of(name).last = {"action": str(decision.action), "why": decision.why, **known, **told}
     with fleet.meter.charge(OVERHEAD, "log"):
-        decisions = decision_rows(this.decisions, this.outcomes, fleet.state, this.slot)
+        decisions = decision_rows(this, fleet.state)
         store.record("decisions", decisions, key)
         costs = cost_rows(fleet.meter.table(), fleet.charged, this.slot)
         fleet.charged = fleet.meter.table()
@@ -152,8 +167,10 @@ def log(fleet: Fleet, this: Slot) -> None:
 
 
 def _panel(fleet: Fleet, this: Slot, rows: int) -> Panel:
-    start = this.slot - (rows - 1) * fleet.task.step
-    frame = fleet.edges.store.read(as_of=this.now, start=start, end=this.slot)
-    return Panel.from_frame(
-        frame, fleet.task.step, fleet.task.names, start=start, end=this.slot, series=fleet.state.series
-    )
+    """The newest `rows` rows of every series as known now; one that has been silent for so long is all gaps."""
+    start, names, series = this.slot - (rows - 1) * fleet.task.step, fleet.task.names, fleet.state.series
+    frame = fleet.edges.store.read(as_of=this.now, start=start, end=this.slot, series=series)
+    if frame.is_empty():
+        times = stamp(start) + np.arange(rows) * np.timedelta64(fleet.task.step)  # (T,)
+        return Panel(np.full((len(series), rows, len(names)), np.nan), times, tuple(series), names, fleet.task.step)
+    return Panel.from_frame(frame, fleet.task.step, names, start=start, end=this.slot, series=series)

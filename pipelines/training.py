@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +17,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from forecast.errors import ForecastError
+from forecast.errors import CorruptModelError, ForecastError, ShortHistoryError
 from forecast.forecaster import Forecaster
 from forecast.meter import Meter
 from forecast.panel import Panel
 from forecast.schema import Task
-from forecast.spec import from_spec
+from forecast.spec import from_spec, locate
+from pipelines.fleet import OVERHEAD
 
 PAIR = ("series", "variable", "origin", "lead")
-FAILURES = (ForecastError, ValueError, ArithmeticError, RuntimeError, MemoryError, OSError)
+FAILURES = (Exception,)  # a user's model may raise anything; it is recorded, shown, and told by the exit code
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class TrainingJob:
         panel: reduced history up to the slot. task: the question.
         folder: where a promoted model goes. champion: folder of the present model, if any.
         check_rows: rows for the comparison, the newest ones; 0 = promote at once.
-        champion_rows: the champion's settled rows in that window, with `error`; may be empty.
+        champion_rows: the settled rows of that very model in that window, with `error`; may be empty.
         refit: after a won comparison, train once more on every row.
     """
 
@@ -55,7 +57,11 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How a training ended; losses are scaled mean absolute errors on the check rows, NaN where not measured."""
+    """How a training ended; losses are scaled mean absolute errors on the check rows, NaN where not measured.
+
+    Challenger and champion are compared on identical pairs, in one scale, the challenger's. `reference` is L_ref,
+    what is to be expected from now on: the loss of the model that goes on, on all its check rows, in its own scale.
+    """
 
     nowcaster: str
     promoted: bool
@@ -63,26 +69,32 @@ class TrainingOutcome:
     data_end: datetime | None = None
     challenger_loss: float = float("nan")
     champion_loss: float = float("nan")
+    reference: float = float("nan")
     failed: bool = False
     record: dict[str, Any] = field(default_factory=dict)
-    process: tuple[int, float, float] = (0, 0.0, 0.0)  # pid, CPU seconds of the process before and after
-
-    @property
-    def reference(self) -> float:
-        """L_ref: what can be expected from now on, by the better of the two models."""
-        both = [x for x in (self.challenger_loss, self.champion_loss) if np.isfinite(x)]
-        return min(both) if both else float("nan")
+    process: tuple[int, float, float] = (0, 0.0, 0.0)  # pid, CPU seconds of the process before and after; 0: none ran
 
 
 def train(job: TrainingJob) -> TrainingOutcome:
     """Run a job. A failure comes back as an outcome, so that one nowcaster never ends the slot for all."""
     before, meter = time.process_time(), Meter()
     try:
+        with meter.charge(OVERHEAD, "overhead"):  # whoever trains first does not pay for the libraries
+            locate(job.model["_target_"], job.allowed)
         found = _compete(job, meter) if job.check_rows else _take_over(job, meter)
     except FAILURES as error:
-        found = {"promoted": False, "failed": True, "why": f"{type(error).__name__}: {error}"}
+        found = {"promoted": False, "failed": True, "why": worded(error)}
     process = (os.getpid(), before, time.process_time())
     return TrainingOutcome(job.nowcaster, record=meter.record(), process=process, **found)
+
+
+def worded(error: Exception) -> str:
+    """A failure in one line; of an error that was not raised on purpose, the place too."""
+    text = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, ForecastError) or not frames:
+        return text
+    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
 def _take_over(job: TrainingJob, meter: Meter) -> dict[str, Any]:
@@ -98,30 +110,50 @@ def _compete(job: TrainingJob, meter: Meter) -> dict[str, Any]:
     with meter.charge(job.nowcaster, "fit"):
         model = from_spec(job.model, job.allowed).fit(job.panel.until(start), job.task)
     with meter.charge(job.nowcaster, "check"):
-        losses = _losses(job, model, start)
-    promoted = bool(not np.isfinite(losses["champion_loss"]) or losses["challenger_loss"] < losses["champion_loss"])
-    if not promoted:
-        return {"promoted": False, "why": "the challenger does not beat the champion", **losses}
+        champion = _champion(job)
+        mine, theirs = _check_rows(job, model, champion, start)
+        pair = _losses(mine, theirs, model, alone=champion is None)
+        if champion is not None and not pair["challenger_loss"] < pair["champion_loss"]:
+            why = "the challenger does not beat the champion" if theirs.height else "no row to compare both on"
+            return {"promoted": False, "why": why, "reference": scaled_loss(theirs, champion), **pair}
     if job.refit:
         with meter.charge(job.nowcaster, "fit"):
             model = from_spec(job.model, job.allowed).fit(job.panel, job.task)
     with meter.charge(job.nowcaster, "save"):
         model.save(job.folder)
-    why = "first model" if job.champion is None else "the challenger beats the champion"
-    return {"promoted": True, "why": why, "data_end": model.data_end_, **losses}
+    why = "the challenger beats the champion" if champion is not None else "first model"
+    if job.champion is not None and champion is None:
+        why = "the champion cannot be read"
+    return {"promoted": True, "why": why, "data_end": model.data_end_, "reference": scaled_loss(mine, model), **pair}
 
 
-def _losses(job: TrainingJob, model: Forecaster, start: datetime) -> dict[str, float]:
-    """Challenger's and champion's loss on the same (series, variable, origin, lead) pairs, in the challenger's scale."""
-    challenger = backtest_errors(model, job.panel, start)
-    rows = job.champion_rows
-    if job.champion is not None and rows.is_empty():
-        rows = backtest_errors(Forecaster.load(job.champion, job.allowed), job.panel, start)
-    if rows.is_empty():
-        return {"challenger_loss": scaled_loss(challenger, model), "champion_loss": float("nan")}
-    mine = challenger.join(rows.select(PAIR), on=list(PAIR), how="semi")
-    same = rows.join(challenger.select(PAIR), on=list(PAIR), how="semi")
-    return {"challenger_loss": scaled_loss(mine, model), "champion_loss": scaled_loss(same, model)}
+def _champion(job: TrainingJob) -> Forecaster | None:
+    """The present model; None where there is none, or none that can be read: then any challenger is better."""
+    try:
+        return Forecaster.load(job.champion, job.allowed) if job.champion is not None else None
+    except CorruptModelError:
+        return None
+
+
+def _check_rows(
+    job: TrainingJob, model: Forecaster, champion: Forecaster | None, start: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Errors of challenger and champion in the check window, each on rows that it was not trained on."""
+    mine = backtest_errors(model, job.panel, start)
+    if champion is None:
+        return mine, mine.clear()
+    if job.champion_rows.height:
+        return mine, job.champion_rows
+    return mine, backtest_errors(champion, job.panel, start).filter(pl.col("origin") >= champion.data_end_)
+
+
+def _losses(mine: pl.DataFrame, theirs: pl.DataFrame, model: Forecaster, alone: bool) -> dict[str, float]:
+    """Both losses on the same (series, variable, origin, lead) pairs, in the challenger's scale; on all if alone."""
+    if alone:
+        return {"challenger_loss": scaled_loss(mine, model), "champion_loss": float("nan")}
+    own = mine.join(theirs.select(PAIR), on=list(PAIR), how="semi")
+    other = theirs.join(mine.select(PAIR), on=list(PAIR), how="semi")
+    return {"challenger_loss": scaled_loss(own, model), "champion_loss": scaled_loss(other, model)}
 
 
 def backtest_errors(model: Forecaster, panel: Panel, after: datetime) -> pl.DataFrame:
@@ -132,6 +164,11 @@ def backtest_errors(model: Forecaster, panel: Panel, after: datetime) -> pl.Data
     first = max(task.context - 1, len(panel.times) - rows - task.horizon)
     origins = [panel.end - k * task.step for k in range(len(panel.times) - 1 - first, 0, -1)]
     forecasts = model.predict_at(panel, origins)
+    if not forecasts:
+        raise ShortHistoryError(
+            f"no row to check on: {len(panel.times)} rows, of which {task.context} are context and {rows} are to be "
+            "checked; give a longer history or a shorter check_window"
+        )
     truth = _long(panel.select(task.target_names))
     frames = pl.concat([f.frame() for f in forecasts]).filter((pl.col("time") > after) & pl.col("point").is_not_null())
     joined = frames.join(truth, on=["series", "time", "variable"], how="inner", maintain_order="left")

@@ -15,6 +15,8 @@ from forecast.errors import SchemaError
 from forecast.policy.policy import Action, Decision, Policy, Situation
 from forecast.schema import duration
 
+LARGEST = 1e6  # times L_ref: drift, whatever it is; a reference near zero must not make it infinite
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -107,7 +109,8 @@ class OnDrift(Policy):
             self._reference = _positive(float(np.mean(self._recent[-self._checks :])))
             if math.isnan(self._reference):
                 return Signal.CALM  # no error at all so far: nothing to compare with
-        return Signal(int(self.detector.update(np.array([error / self._reference]))[0]))
+        times = min(error / self._reference, LARGEST)
+        return Signal(int(self.detector.update(np.array([times]))[0]))
 
     def _remembered(self, signal: Signal) -> Signal:
         self._alarm |= self.detector.starts_over and signal == Signal.DRIFT

