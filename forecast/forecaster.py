@@ -154,6 +154,16 @@ class Forecaster(ABC):
 
         return read(Path(folder), allowed)
 
+    @classmethod
+    @final
+    def prepare(cls) -> None:
+        """Load what the first `fit` of a process would load, so that its cost is nobody's training."""
+        cls._prepare()
+
+    @classmethod  # noqa: B027  (most models load everything with their module)
+    def _prepare(cls) -> None:
+        """Import the libraries that only `_fit` needs."""
+
     @abstractmethod
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         """Learn. `panel` holds the task's variables in order, targets first; `training_rows` gives the origins."""

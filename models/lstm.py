@@ -88,6 +88,10 @@ class LSTM(Forecaster):
         self.hidden, self.layers, self.dropout = hidden, layers, dropout
         self.target, self.scaling, self.training, self.seed = target, scaling, training, seed
 
+    @classmethod
+    def _prepare(cls) -> None:
+        import lightning.fabric  # noqa: F401
+
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         rows = training_rows(panel, task)
         windows = windows_at(panel, task, rows)

@@ -80,7 +80,7 @@ def train(job: TrainingJob) -> TrainingOutcome:
     before, meter = time.process_time(), Meter()
     try:
         with meter.charge(OVERHEAD, "overhead"):  # whoever trains first does not pay for the libraries
-            locate(job.model["_target_"], job.allowed)
+            locate(job.model["_target_"], job.allowed).prepare()
         found = _compete(job, meter) if job.check_rows else _take_over(job, meter)
     except FAILURES as error:
         found = {"promoted": False, "failed": True, "why": worded(error)}
