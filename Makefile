@@ -68,6 +68,11 @@ bench: $(VENV)/.installed-test  ## every benchmark; figures go to benchmarks/res
 		echo "== $$script"; $(ONE_THREAD) $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; \
 	done
 
+.PHONY: notebook
+notebook: $(VENV)/.installed-test  ## execute the notebook afresh from its script
+	@cd notebooks && $(ONE_THREAD) ../$(BIN)/jupytext --quiet --to ipynb first_look.py
+	@cd notebooks && $(ONE_THREAD) MPLBACKEND= ../$(BIN)/jupyter-execute --inplace first_look.ipynb
+
 .PHONY: clean
 clean:  ## remove .venv, caches and build products; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -89,6 +94,6 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
 		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || true)" >&2; \
 		echo "Python 3.11, 3.12 or 3.13 is needed: name it, e.g. make nowcast PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); uv venv --quiet --seed --python $(PYTHON) $(VENV); } || { \
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); command -v uv >/dev/null && uv venv --quiet --seed --python $(PYTHON) $(VENV); } || { \
 		rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv module" \
 		"(on Debian and Ubuntu the package python3-venv), or uv" >&2; exit 1; }
