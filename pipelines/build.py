@@ -7,29 +7,20 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from forecast.errors import SchemaError, UnknownNameError
+from forecast.errors import SchemaError
 from forecast.schema import Task, duration
-from forecast.spec import ALLOWED, from_spec, locate
+from forecast.spec import ALLOWED, from_spec
+from pipelines.checking import check_targets
 from pipelines.fleet import Edges, Fleet, Nowcaster, Settings
 
 Config = Mapping[str, Any]
+PARTS = ("source", "store", "tracker", "executor")
+GRID = ("models", "reducers", "policies")
 
 
 def allowed_targets(config: Config) -> tuple[str, ...]:
     """The platform's packages, and those the user trusts."""
     return (*ALLOWED, *config.get("allowed_targets", ()))
-
-
-def check_targets(config: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse every `_target_` outside the allowed packages before anything is built."""
-    if isinstance(config, Mapping):
-        if "_target_" in config:
-            locate(config["_target_"], allowed)
-        for value in config.values():
-            check_targets(value, allowed)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            check_targets(value, allowed)
 
 
 def build_fleet(config: Config, folder: Path) -> Fleet:
@@ -43,12 +34,15 @@ def build_fleet(config: Config, folder: Path) -> Fleet:
         ForbiddenTargetError, UnknownNameError, SchemaError: in words, before anything is written.
     """
     allowed = allowed_targets(config)
-    used = {k: config[k] for k in ("task", "source", "store", "tracker", "executor", "grid") if k in config}
-    check_targets(used, allowed)
+    for key in (*PARTS, "task", "baselines", "grid"):
+        check_targets(config.get(key), allowed, key)
     task = from_spec(config["task"], allowed)
     if not isinstance(task, Task):
         raise SchemaError(f"`task` builds a {type(task).__name__}, not a Task: see conf/task/")
-    parts = {k: from_spec(config[k], allowed) for k in ("source", "store", "tracker", "executor")}
+    specs = {k: config[k] for k in PARTS}
+    if "allowed" in specs["tracker"]:  # registered models may be made of the user's classes too
+        specs["tracker"] = {**specs["tracker"], "allowed": allowed}
+    parts = {k: from_spec(spec, allowed) for k, spec in specs.items()}
     settings = Settings(
         history=config["history"],
         latency=duration(config["latency"]),
@@ -66,18 +60,20 @@ def nowcasters(config: Config, allowed: tuple[str, ...]) -> list[Nowcaster]:
 
     Each group is a mapping from label to spec; the labels make the names.
     """
-    grid = config["grid"]
-    for group in ("models", "reducers", "policies"):
+    grid, baselines = config["grid"], config.get("baselines") or {}
+    for group in GRID:
         if not grid.get(group):
-            raise UnknownNameError("empty group in grid", group, ["models", "reducers", "policies"])
+            raise SchemaError(f"grid.{group} is empty: see conf/experiment/nyc.yaml, a grid has {', '.join(GRID)}")
     reducers = {label: from_spec(spec, allowed) for label, spec in grid["reducers"].items()}
+    for spec in (*baselines.values(), *grid["models"].values(), *grid["policies"].values()):
+        from_spec(spec, allowed)  # built for each nowcaster or training; here only so that what is wrong is told now
     made = []
     full, never = {"_target_": "forecast.reduce.Full"}, {"_target_": "forecast.policy.Never"}
-    for label, spec in grid.get("baselines", {}).items():
+    for label, spec in baselines.items():
         labels = {"model": label, "reducer": "full", "policy": "never"}
         made.append(Nowcaster(label, spec, from_spec(full), from_spec(never), labels))
     for (m, model), r, (p, policy) in product(grid["models"].items(), reducers, grid["policies"].items()):
-        if m in grid.get("baselines", {}):
+        if m in baselines:
             continue
         labels = {"model": m, "reducer": r, "policy": p}
         made.append(Nowcaster(f"{m}.{r}.{p}", model, reducers[r], from_spec(policy, allowed), labels))

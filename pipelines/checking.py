@@ -53,7 +53,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_targets(spec: Any, allowed: tuple[str, ...], place: str = "") -> None:
-    """Refuse every `_target_` outside the allowed packages, and plain arguments of the wrong type, before anything is built."""
+    """Refuse `_target_`s outside the allowed packages and arguments of the wrong type, before anything is built."""
     if isinstance(spec, Mapping):
         if "_target_" in spec:
             _check_arguments(locate(spec["_target_"], allowed), spec, place)
@@ -66,7 +66,7 @@ def check_targets(spec: Any, allowed: tuple[str, ...], place: str = "") -> None:
 
 def _check_arguments(kind: Any, spec: Mapping[str, Any], place: str) -> None:
     try:
-        hints = typing.get_type_hints(kind.__init__ if isinstance(kind, type) else kind)
+        hints = typing.get_type_hints(vars(kind).get("__init__", kind) if isinstance(kind, type) else kind)
     except NameError:  # a name that only type checkers see
         return
     for name, value in spec.items():

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forecast.errors import SchemaError
+from pipelines.efficiency import PERIOD, with_efficiency
 
 NAMES = ("experiment", "fleet", "nowcaster")
 CHOICES = ("model", "reducer", "policy")
@@ -17,7 +18,8 @@ PER_TARGET = ("mae/", "skill/", "coverage80/")
 TOTALS = ("cpu_s", "dC", "dE", "ENC", "retrains", "rows")
 LOW_IS_GOOD = ("mae/", "cpu_s", "dC", "dE", "ENC")
 HIGH_IS_GOOD = ("skill",)
-WHOLE = ("retrains", "rows")
+HEADINGS = {"retrains": "re-/trains", "dC": "dC %", "dE": "dE %"}
+WHOLE = ("retrains", "rows", "slots")
 
 
 def compare(runs: pl.DataFrame) -> pl.DataFrame:
@@ -25,12 +27,13 @@ def compare(runs: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         runs: from `MlflowTracker.runs`, of one or many experiments. Of runs with the same experiment, fleet, nowcaster
-            and parameters the newest counts.
+            and parameters the newest counts that has any final figures.
 
     Returns:
         `experiment`, `fleet`, `nowcaster` where they differ, `model, reducer, policy`, every other parameter that
         differs, then the metrics that any run has of `mae/<target>, skill/<target>, coverage80/<target>, cpu_s, dC,
-        dE, ENC, retrains, rows`. Null where a run has none.
+        dE, ENC, retrains, rows`, then `first_slot, slots` where the runs went over different stretches. Null where a
+        run has none. dC, dE and ENC of runs made apart are computed here, see `with_efficiency`.
 
     Raises:
         SchemaError: there are no runs.
@@ -38,14 +41,12 @@ def compare(runs: pl.DataFrame) -> pl.DataFrame:
     if runs.is_empty():
         raise SchemaError("there are no runs to compare: run a job first, or name the experiment it logged to")
     params = [c for c in runs.columns if c.startswith("params.")]
-    newest = runs.sort("started", descending=True, maintain_order=True).unique(
-        [*NAMES, *params], keep="first", maintain_order=True
-    )
+    newest = with_efficiency(_newest(runs, [*NAMES, *params]))
     chosen = [f"params.{c}" for c in CHOICES if f"params.{c}" in params]
     differing = [c for c in params if c not in chosen and newest[c].n_unique() > 1]
     where = [c for c in NAMES if newest[c].n_unique() > 1 and not _told_by(newest, c, chosen + differing)]
     metrics = [f"metrics.{m}" for m in final_metrics(newest.columns)]
-    table = newest.select(where + chosen + differing + metrics)
+    table = newest.select(where + chosen + differing + metrics, *_stretch(newest))
     return _best_first(table.rename(lambda c: c.removeprefix("params.").removeprefix("metrics.")))
 
 
@@ -60,11 +61,26 @@ def render(table: pl.DataFrame, title: str = "") -> Table:
         if kind.is_numeric():
             out.add_column(_heading(name), justify="right", no_wrap=True)
         else:
-            out.add_column(name, overflow="fold")
+            out.add_column(name, overflow="ellipsis")
     best = {name: _best(short[name]) for name in short.columns}
     for row in short.iter_rows(named=True):
         out.add_row(*(_cell(name, value, best[name]) for name, value in row.items()))
     return out
+
+
+def _newest(runs: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    figures = [f"metrics.{m}" for m in final_metrics(runs.columns)]
+    finished = pl.any_horizontal(pl.col(figures).is_not_null()) if figures else pl.lit(value=False)
+    order = runs.sort(finished, "started", descending=True, maintain_order=True)
+    return order.unique(keys, keep="first", maintain_order=True)
+
+
+def _stretch(runs: pl.DataFrame) -> list[pl.Expr]:
+    """Which slots a run went over, where that is not the same for all."""
+    if not set(PERIOD) <= set(runs.columns) or runs.drop_nulls(PERIOD).select(PERIOD).n_unique() < 2:
+        return []
+    first = pl.from_epoch(pl.col("metrics.first_slot").cast(pl.Int64)).dt.strftime("%Y-%m-%d %H:%M")
+    return [first.alias("first_slot"), pl.col("metrics.slots").alias("slots")]
 
 
 def final_metrics(columns: Sequence[str]) -> list[str]:
@@ -111,7 +127,7 @@ def _best(column: pl.Series) -> float | None:
 
 def _heading(name: str) -> str:
     """Header "mae/temperature" on two lines, long words cut, so that four targets fit."""
-    words = name.replace("coverage80", "in 80 %").replace("retrains", "re-/trains").split("/")
+    words = HEADINGS.get(name, name).replace("coverage80", "in 80 %").split("/")
     return "\n".join(word if len(word) <= 7 else word[:5] + "." for word in words)
 
 

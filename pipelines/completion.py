@@ -1,18 +1,28 @@
-"""Tab completion: jobs first, then configuration groups, their options and the top-level keys."""
+"""Tab completion: jobs first, then configuration groups, their options and the keys, as conf/ has them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
 
 from forecast.errors import UnknownNameError
 from pipelines.cli import JOBS
 
+FLAGS = ("-m", "--help", "--cfg", "--config-dir")
+# The word is cut from the line by hand: bash splits words at "=", and replaces only what stands after it.
 TEMPLATE = """_forecast() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}" words
-  if [ "$COMP_CWORD" -eq 1 ]; then words="{jobs}"; else words="{keys}"; fi
-  COMP_WORDBREAKS="${{COMP_WORDBREAKS//=/}}"
+  local line="${{COMP_LINE:0:COMP_POINT}}" words
+  local word="${{line##*[[:space:]]}}" before="${{line%[[:space:]]*}}"
+  COMPREPLY=()
+  case "$before" in
+    *--config-dir) COMPREPLY=($(compgen -d -- "$word")); return ;;
+    *--cfg) words="job hydra all" ;;
+    *[[:space:]]*) words="{keys}" ;;
+    *) words="{jobs} --help --version" ;;
+  esac
   COMPREPLY=($(compgen -W "$words" -- "$word"))
-  if [ "${{#COMPREPLY[@]}}" -eq 1 ] && [ "${{COMPREPLY[0]: -1}}" = "=" ]; then compopt -o nospace; fi
+  if [ "${{#COMPREPLY[@]}}" -eq 1 ] && [ "${{COMPREPLY[0]: -1}}" = "=" ]; then compopt -o nospace 2>/dev/null; fi
+  if [[ "$word" == *=* && "$COMP_WORDBREAKS" == *=* ]]; then COMPREPLY=("${{COMPREPLY[@]#"${{word%=*}}="}}"); fi
 }}
 complete -F _forecast forecast"""
 
@@ -31,12 +41,31 @@ def script(shell: str) -> str:
 
 def words() -> list[str]:
     """Every `group=option` and `key=` that conf/ offers."""
-    root = files("forecast.conf")
-    found = ["-m"]
-    for group in sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("__")):
-        plus = "+" if group == "experiment" else ""
-        options = sorted(p.name.removesuffix(".yaml") for p in (root / group).iterdir() if p.name.endswith(".yaml"))
-        found += [f"{plus}{group}={option}" for option in options]
-    lines = (root / "config.yaml").read_text().splitlines()
-    keys = [line.split(":")[0] for line in lines if line[:1].isalpha() and ":" in line]
-    return found + [f"{key}=" for key in keys if key not in ("defaults", "hydra")]
+    offered = [
+        f"{'+' if group == 'experiment' else ''}{group}={option}"
+        for group, options in groups().items()
+        for option in options
+    ]
+    return [*FLAGS, *offered, *(f"{key}=" for key, _, _ in settings())]
+
+
+def groups() -> dict[str, list[str]]:
+    """Each group of conf/ and its options."""
+    folders = [p for p in files("forecast.conf").iterdir() if p.is_dir() and not p.name.startswith("__")]
+    return {
+        folder.name: sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+        for folder in sorted(folders, key=lambda p: p.name)
+    }
+
+
+def settings() -> Iterator[tuple[str, str, str]]:
+    """The keys of conf/config.yaml: (dotted key, default, comment). Read as text: no YAML parser to load."""
+    section = ""
+    for line in files("forecast.conf").joinpath("config.yaml").read_text().splitlines():
+        text, _, comment = line.partition("#")
+        key, colon, default = (part.strip() for part in text.partition(":"))
+        inner = line.startswith(" ")
+        if not inner:
+            section = key if colon and not default and key not in ("defaults", "hydra") else ""
+        if default and (section or not inner):
+            yield (f"{section}.{key}" if inner else key), default, comment.strip()

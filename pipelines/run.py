@@ -8,13 +8,16 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from forecast.errors import ForecastError
 from pipelines.checking import KEYS, checked
 
 CONFIG = "pkg://forecast.conf"
-UNUSED = {job: ("model", "reducer", "policy", "executor") for job in ("compare", "status", "ui")}
+TAKE_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
+LOOP = ("model", "reducer", "policy", "executor", "source", "store", "model@baselines.persistence")
+UNUSED = {"compare": (*LOOP, "task", "variables"), "ui": (*LOOP, "task", "variables"), "status": (*LOOP, "tracker")}
 
 
 def run(job: str, overrides: Sequence[str]) -> int:
@@ -36,9 +39,10 @@ def run(job: str, overrides: Sequence[str]) -> int:
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here as they are, and are worded below
     before = sys.argv
-    sys.argv = ["forecast", *overrides, *_left_out(job, overrides)]
     try:
-        task()
+        with TemporaryDirectory() as scratch:  # a sweep insists on leaving a file somewhere
+            sys.argv = ["forecast", *_in_order([*_left_out(job, overrides), f"hydra.sweep.dir={scratch}", *overrides])]
+            task()
     except (HydraException, OmegaConfBaseException) as error:
         print(f"forecast {job}: {config_error(error, {*KEYS, 'experiment'})}", file=sys.stderr)
         return ForecastError.exit_code
@@ -48,14 +52,30 @@ def run(job: str, overrides: Sequence[str]) -> int:
 
 
 def _left_out(job: str, overrides: Sequence[str]) -> list[str]:
-    """Groups that the job does not need: what is broken there must not keep anybody from looking."""
-    given = {re.split(r"[=.@]", word.lstrip("+~"))[0] for word in overrides}
+    """Groups that the job does not need, unless they are spoken of: what is broken there keeps nobody from looking."""
+    given = {re.split(r"[=.]", word.lstrip("+~"))[0] for word in overrides}
+    if "experiment" in given:  # which may speak of any group
+        return []
     return [f"~{group}" for group in UNUSED.get(job, ()) if group not in given]
+
+
+def _in_order(words: Sequence[str]) -> list[str]:
+    """Overrides first, then flags with their values: Hydra's parser takes no override after a flag.
+
+    >>> _in_order(["a=1", "--config-dir", "conf", "b=2", "-m"])
+    ['a=1', 'b=2', '--config-dir', 'conf', '-m']
+    """
+    flags = [k for k, word in enumerate(words) if word.startswith("-")]
+    values = [k + 1 for k in flags if words[k] in TAKE_VALUE and k + 1 < len(words)]
+    last = {*flags, *values}
+    return [*(w for k, w in enumerate(words) if k not in last), *(words[k] for k in sorted(last))]
 
 
 def _guarded(job: str, config: Any, overrides: Sequence[str], before_s: float) -> int:
     """Run the job; an error the user can act on becomes its message and its exit code."""
-    from pipelines.wording import system_error
+    from omegaconf.errors import OmegaConfBaseException
+
+    from pipelines.wording import config_error, system_error
 
     try:
         plain, choices = _plain(config, overrides)
@@ -64,6 +84,9 @@ def _guarded(job: str, config: Any, overrides: Sequence[str], before_s: float) -
     except ForecastError as error:
         print(f"forecast {job}: {error}", file=sys.stderr)
         return error.exit_code
+    except OmegaConfBaseException as error:
+        print(f"forecast {job}: {config_error(error, {*KEYS, 'experiment'})}", file=sys.stderr)
+        return ForecastError.exit_code
     except OSError as error:
         message = system_error(error)
         if message is None:
@@ -76,7 +99,7 @@ def _guarded(job: str, config: Any, overrides: Sequence[str], before_s: float) -
 
 
 def _plain(config: Any, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The configuration resolved, and which option of each group was chosen. In a sweep each combination has its own run."""
+    """The configuration resolved, and the chosen option of each group; in a sweep each combination has its own run."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
@@ -87,6 +110,8 @@ def _plain(config: Any, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[
         print(f"\nforecast {name or 'sweep'} ({own.job.num + 1})", flush=True)
         if name and "run" not in {word.split("=")[0] for word in _swept(overrides)}:
             config.run = f"{config.run}/{name}"
+    if isinstance(config.folder, str):
+        config.folder = str(Path(config.folder).expanduser().absolute())
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     return plain, {k: str(v) for k, v in own.runtime.choices.items() if "hydra" not in k}
 
@@ -106,7 +131,7 @@ def _swept(overrides: Sequence[str]) -> list[str]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     given = [word for word in overrides if "=" in word and not word.startswith("-")]
-    return [o.input_line for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
+    return [str(o.input_line) for o in OverridesParser.create().parse_overrides(given) if o.is_sweep_override()]
 
 
 def cpu_s() -> float:

@@ -52,7 +52,7 @@ def start(folder: Path | str, port: int = 5000, patience_s: float = 60.0) -> sub
             return process
         time.sleep(0.2)
     stop(process)
-    raise SchemaError(f"the MLflow server did not come up on {HOST}:{port}: is the port in use? Try ui.port={port + 1}")
+    raise SchemaError(f"the MLflow server did not come up on {HOST}:{port}: is the port in use? Try port={port + 1}")
 
 
 def stop(process: subprocess.Popen) -> None:

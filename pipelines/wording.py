@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from forecast.errors import UnknownNameError
 
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT)
+NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC)
 
 
 def config_error(error: Exception, keys: set[str]) -> str:
@@ -48,6 +48,8 @@ def _root(error: BaseException) -> BaseException:
 
 def _shortened(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() and "hydra.cc" not in line]
+    if "No match in the defaults list" in text:
+        return f"{lines[0].split(' No match')[0]} It is added with a plus: {lines[-1].split()[-1]}"
     if "Ambiguous value" in text:
         return f"{lines[0]}: add -m to run one job for each, or quote it: key=[a,b] or key='\"a,b\"'"
     if "Error parsing override" in text or "no viable alternative" in text:
@@ -56,8 +58,8 @@ def _shortened(text: str) -> str:
 
 
 def system_error(error: OSError) -> str | None:
-    """A folder that cannot be written, in words; None for any other trouble, which is not the user's."""
-    if error.errno not in UNWRITABLE and not isinstance(error, PermissionError | NotADirectoryError | FileExistsError):
+    """A place that cannot be read or written, in words; None for any other trouble, which is not the user's."""
+    if error.errno not in NO_ACCESS:
         return None
     place = f"'{error.filename}'" if error.filename else "a file"
-    return f"cannot write {place}: {error.strerror or error}. Free it, or choose another place: folder=DIR"
+    return f"cannot read or write {place}: {error.strerror or error}. Choose another place: folder=DIR"

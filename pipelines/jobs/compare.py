@@ -8,17 +8,20 @@ from typing import Any
 
 from forecast.spec import from_spec
 from pipelines.build import allowed_targets
+from pipelines.checking import check_targets
 from pipelines.compare import compare, render
 from pipelines.console import wide_console
+from pipelines.jobs.recorded import recorded
 from pipelines.report.figures import error_against_cost, save
 
 
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
     """Print the table of the experiment named by `fleet`, write it as CSV and the cost plot beside it."""
-    console = wide_console()
-    tracker = from_spec(config["tracker"], allowed_targets(config))
-    table = compare(tracker.runs())
-    folder = Path(config["folder"]).absolute()
+    recorded(config)
+    console, allowed = wide_console(), allowed_targets(config)
+    check_targets(config["tracker"], allowed, "tracker")
+    table = compare(from_spec(config["tracker"], allowed).runs())
+    folder = Path(config["folder"])
     console.print(render(table, title=config["fleet"]))
     path = folder / f"compare-{config['fleet']}.csv"
     table.write_csv(path)

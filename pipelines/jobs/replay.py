@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from forecast.errors import PartialError, SchemaError
 from forecast.meter import read_clocks
 from pipelines.compare import render
 from pipelines.console import wide_console
 from pipelines.fleet import OVERHEAD, Fleet
-from pipelines.jobs.setting_up import opened_fleet
+from pipelines.jobs.failures import Failures, raise_if_not_fresh
+from pipelines.jobs.moments import replay_slots
+from pipelines.jobs.setting_up import opened_fleet, tracked
 from pipelines.report import write_report
 from pipelines.run import cpu_s
 from pipelines.slot import Slot
@@ -25,99 +28,112 @@ from pipelines.summary import summarise
 from pipelines.tick import tick
 
 COLUMNS = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+ACCOUNTING = "accounting.json"  # written last: where it is, the replay before was ended in good order
+FINAL = (
+    "mae/",
+    "skill/",
+    "coverage80/",
+    "cpu_s",
+    "wall_s",
+    "dC",
+    "dE",
+    "ENC",
+    "retrains",
+    "promotions",
+    "rows",
+    "slots",
+)
 
 
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
-    """Run the job; 0, or 4 if a nowcaster's training failed on the way."""
+    """Run the job; 0, 3 if nothing could be forecast, 4 if a nowcaster's training failed on the way."""
     console = wide_console()
     with opened_fleet(config, choices) as fleet:
-        failed = _replay(fleet, _slots(config, fleet), console)
-        _finish(fleet, config, console)
-    if failed:
-        raise PartialError(
-            f"trainings of {', '.join(sorted(failed))} failed, their last good models went on: see `decisions`"
-        )
+        slots = replay_slots(config, fleet)
+        todo = [s for s in slots if fleet.state.slot is None or s > fleet.state.slot]
+        if not todo and (fleet.folder / ACCOUNTING).exists():
+            return _say_done(fleet, len(slots), console)
+        (fleet.folder / ACCOUNTING).unlink(missing_ok=True)
+        with tracked(fleet, config):
+            failures, last = _replay(fleet, slots, len(slots) - len(todo), console)
+            _finish(fleet, config, console)
+        if last is not None:
+            raise_if_not_fresh(fleet, last)
+        failures.raise_any(fleet)
     return 0
 
 
-def _slots(config: Mapping[str, Any], fleet: Fleet) -> list[datetime]:
-    """The slots to replay, those done before left out."""
-    start, step = parse_time(config["clock"]["start"]), fleet.task.step
-    if start is None:
-        raise SchemaError("a replay needs its first slot: clock.start=2013-05-21T00:00Z, say")
-    count = int(timedelta(days=config["clock"]["days"]) / step)
-    slots = [start + k * step for k in range(count)]
-    return [s for s in slots if fleet.state.slot is None or s > fleet.state.slot]
+def _say_done(fleet: Fleet, slots: int, console: Console) -> int:
+    table = summarise(fleet)
+    if table.height:
+        console.print(_rendered(fleet, table))
+    console.print(f"nothing to do: all {slots} slots are done; another run=NAME starts anew", soft_wrap=True)
+    console.print(f"report:  {fleet.folder / 'report.html'}", soft_wrap=True)
+    return 0
 
 
-def parse_time(text: str | datetime | None) -> datetime | None:
-    """An ISO time in UTC; null stays null.
-
-    Raises:
-        SchemaError: not a time, or without a zone.
-    """
-    if text is None or isinstance(text, datetime):
-        return text
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SchemaError(f"'{text}' is not a time: write it like 2013-05-21T00:00Z") from error
-    if moment.tzinfo is None:
-        raise SchemaError(f"'{text}' has no zone: write it like {text}Z for UTC")
-    return moment.astimezone(UTC)
-
-
-def _replay(fleet: Fleet, slots: list[datetime], console: Console) -> set[str]:
-    failed: set[str] = set()
+def _replay(fleet: Fleet, slots: list[datetime], done: int, console: Console) -> tuple[Failures, Slot | None]:
+    """Tick through the slots after the first `done`; what failed, and the last slot."""
+    failures, last = Failures(), None
     with Progress(*COLUMNS, TextColumn("{task.fields[doing]}"), console=console) as progress:
-        bar = progress.add_task(f"replay {fleet.name}", total=len(slots), doing="")
-        for slot in slots:
-            done = tick(fleet, slot)
-            if done is not None:
-                failed |= set(done.failed)
-                progress.update(bar, doing=_doing(done))
+        bar = progress.add_task(f"replay {fleet.name}", total=len(slots), completed=done, doing="")
+        for slot in slots[done:]:
+            this = tick(fleet, slot)
+            if this is not None:
+                last = this
+                failures.note(this)
+                progress.update(bar, doing=_doing(this))
             progress.advance(bar)
-    return failed
+    return failures, last
 
 
 def _doing(done: Slot) -> str:
     promoted = sum(o.promoted for o in done.outcomes.values())
-    return f"{done.slot:%Y-%m-%d %H:%M} · {len(done.outcomes)} trained, {promoted} promoted · {done.matured.height} rows settled"
+    failed = f", {len(done.failed)} failed" if done.failed else ""
+    trained = f"{len(done.outcomes)} trained, {promoted} promoted{failed}"
+    return f"{done.slot:%Y-%m-%d %H:%M} · {trained} · {done.matured.height} rows settled"
 
 
 def _finish(fleet: Fleet, config: Mapping[str, Any], console: Console) -> None:
     """Table, report, final metrics, accounting, and how to look further."""
     with fleet.meter.charge(OVERHEAD, "log"):
-        table = summarise(fleet)
-        if table.is_empty():
-            console.print("nothing has matured yet: no figures to show")
-            return
+        table, tracker = summarise(fleet), fleet.edges.tracker
         fleet.edges.executor.close()  # so that its processes count
-        report = write_report(fleet, table)
-        _log_final(fleet, table)
-        fleet.edges.tracker.artifact(report)
-        fleet.edges.tracker.close()
-        console.print(render(table.drop("nowcaster", "slots"), title=f"{fleet.name}: {table['slots'].max()} slots"))
+        if table.height:
+            report = write_report(fleet, table)
+            _log_final(fleet, table)
+            tracker.artifact(report)
+        tracker.close()
     accounts = accounting(fleet, config["cpu_before_s"])
-    (fleet.folder / "accounting.json").write_text(json.dumps(accounts, indent=1))
+    (fleet.folder / ACCOUNTING).write_text(json.dumps(accounts, indent=1))
+    if table.is_empty():
+        console.print("no forecast has met its truth yet: no figures to show")
+        return
+    console.print(_rendered(fleet, table))
     console.print(
         f"CPU: {accounts['charged_cpu_s']:.1f} s charged of {accounts['process_cpu_s']:.1f} s used, "
         f"peak memory {accounts['peak_mb']:.0f} MB"
     )
     console.print(f"report:  {report}", soft_wrap=True)
-    folder = Path(config["folder"]).absolute()
-    console.print(f"MLflow:  {Path(sys.prefix) / 'bin' / 'forecast'} ui folder={folder}", soft_wrap=True)
+    if "folder_or_uri" in config["tracker"]:
+        program = shlex.join([str(Path(sys.prefix) / "bin" / "forecast"), "ui", f"folder={config['folder']}"])
+        console.print(f"MLflow:  {program} fleet={config['fleet']}", soft_wrap=True)
 
 
-def _log_final(fleet: Fleet, table: Any) -> None:
-    kept = ("mae/", "skill/", "coverage80/", "cpu_s", "wall_s", "dC", "dE", "ENC", "retrains", "promotions", "rows")
+def _rendered(fleet: Fleet, table: pl.DataFrame) -> Any:
+    slots = max(table["slots"].to_list())
+    return render(table.drop("nowcaster", "slots", "wall_s", "promotions"), title=f"{fleet.name}: {slots} slots")
+
+
+def _log_final(fleet: Fleet, table: pl.DataFrame) -> None:
+    first = min(fleet.edges.store.records("decisions")["slot"].to_list()).timestamp()
     for row in table.iter_rows(named=True):
-        metrics = {k: float(v) for k, v in row.items() if v is not None and k.startswith(kept)}
-        fleet.edges.tracker.log(row["nowcaster"], metrics, 0)
+        metrics = {k: float(v) for k, v in row.items() if v is not None and k.startswith(FINAL)}
+        fleet.edges.tracker.log(row["nowcaster"], {**metrics, "first_slot": first}, 0)
 
 
 def accounting(fleet: Fleet, before_s: float) -> dict[str, float]:
-    """CPU seconds charged (to nowcasters and overhead) beside what the process and its children used, and peak memory."""
+    """CPU seconds charged, to nowcasters and overhead, beside those used, children included; and peak memory."""
     charged, used = fleet.meter.total_cpu_s, cpu_s() - before_s
     peak = read_clocks().peak_mb
     return {"charged_cpu_s": charged, "process_cpu_s": used, "share": charged / used, "peak_mb": peak}

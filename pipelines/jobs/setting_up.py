@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,36 +13,51 @@ from pipelines.run import cpu_s, run_folder
 from pipelines.slots import RunLock
 from pipelines.threads import ThreadPolicy
 
-BASELINES = {"persistence": {"_target_": "models.persistence.Persistence"}}
-
 
 @contextmanager
 def opened_fleet(config: Mapping[str, Any], choices: Mapping[str, str]) -> Iterator[Fleet]:
-    """The fleet of this run, locked against a second process; its tracker and workers are closed at the end."""
-    threads = ThreadPolicy.detect(config["threads"]["workers"], config["threads"]["per_worker"])
+    """The fleet of this run, locked against a second process; its workers end with the block."""
+    threads = _threads(config)
     threads.apply()
     plain = {**config, "grid": config.get("grid") or single(config, choices)}
-    plain["threads"] = {**config["threads"], "workers": threads.workers}
     if "workers" in plain["executor"]:
         plain["executor"] = {**plain["executor"], "workers": threads.workers}
     folder = run_folder(plain)
     with RunLock(folder / "run.lock"):
         fleet = build_fleet(plain, folder)
         fleet.charge_start(cpu_s() - config["cpu_before_s"])
-        tracker = fleet.edges.tracker
-        with fleet.meter.charge(OVERHEAD, "log"):
-            tracker.open(fleet.name, {**plain, "machine": threads.record()}, describe(fleet))
         try:
             yield fleet
         finally:
             fleet.edges.executor.close()
-            tracker.flush()
+
+
+@contextmanager
+def tracked(fleet: Fleet, config: Mapping[str, Any]) -> Iterator[None]:
+    """The tracker opened for the block; whatever happens in it, what was logged is written.
+
+    A run is known again by its configuration: what differs between two processes of one run is not part of it.
+    """
+    tracker = fleet.edges.tracker
+    same = {k: v for k, v in config.items() if k != "cpu_before_s"} | {"clock": {**config["clock"], "now": None}}
+    with fleet.meter.charge(OVERHEAD, "log"):
+        tracker.open(fleet.name, same, describe(fleet))
+        machine = fleet.folder / "machine.json"
+        machine.write_text(json.dumps(_threads(config).record(), indent=1))
+        tracker.artifact(machine)
+    try:
+        yield
+    finally:
+        tracker.flush()
+
+
+def _threads(config: Mapping[str, Any]) -> ThreadPolicy:
+    return ThreadPolicy.detect(config["threads"]["workers"], config["threads"]["per_worker"])
 
 
 def single(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
-    """A grid of one: the chosen model, reducer and policy, beside persistence."""
+    """A grid of one: the chosen model, reducer and policy."""
     return {
-        "baselines": BASELINES,
         "models": {choices["model"]: config["model"]},
         "reducers": {choices["reducer"]: config["reducer"]},
         "policies": {choices["policy"]: config["policy"]},

@@ -4,40 +4,73 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from forecast.schema import duration
+from pipelines.console import plain_table, wide_console
 from pipelines.run import run_folder
-from pipelines.state import NowcasterState, load_state
+from pipelines.state import FILE, FleetState, NowcasterState, load_state
 
-COLUMNS = ("nowcaster", "last check", "L_now", "L_ref", "age", "decision", "reason", "version", "data end", "next slot")
+COLUMNS = ("last check", "L_now", "L_ref", "age", "decision", "reason", "version", "data end", "next slot")
 
 
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
-    """Print the table; needs nothing but the run's folder."""
+    """Print the table; needs nothing but the run's folder, and changes nothing."""
     folder = run_folder(dict(config))
-    state, console = load_state(folder), Console()
+    state, console = load_state(folder), wide_console()
     if state.slot is None:
-        console.print(
-            f"{folder} has no finished slot: run `forecast replay` or `forecast nowcast` with run={config['run']}"
-        )
+        console.print(f"{folder} has no finished slot yet{_others(folder)}", soft_wrap=True)
         return 0
-    table = Table(*COLUMNS)
-    following = f"{state.slot + duration(config['task']['step']):%m-%d %H:%M}"
-    for name, memory in state.nowcasters.items():
-        age = f"{state.slot - memory.trained_at}" if memory.trained_at else "-"
-        end = f"{memory.data_end:%m-%d %H:%M}" if memory.data_end else "-"
-        last = memory.last
-        losses = (_number(last.get("loss")), _number(last.get("reference")))
-        checked = f"{state.slot:%m-%d %H:%M}"
-        table.add_row(
-            name, checked, *losses, age, last.get("action"), _why(memory), memory.version or "-", end, following
-        )
-    console.print(table)
+    console.print(_table(state, duration(config["task"]["step"])))
     return 0
+
+
+def _others(folder: Path) -> str:
+    """The runs there are beside a folder that has none, or how to make one."""
+    root = folder.parent
+    found = sorted(str(p.parent.relative_to(root)) for p in root.glob(f"**/{FILE}")) if root.is_dir() else []
+    if found:
+        return f": take one of run={', run='.join(found)}"
+    return f": run `forecast replay` or `forecast nowcast` with run={folder.name} first"
+
+
+def _table(state: FleetState, step: timedelta) -> Table:
+    table = plain_table()
+    table.add_column("nowcaster", no_wrap=True)
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name.startswith("L_") else "left", no_wrap=name != "reason")
+    for name, memory in state.nowcasters.items():
+        table.add_row(name, *_cells(memory, state.slot, step))  # type: ignore[arg-type]
+    return table
+
+
+def _cells(memory: NowcasterState, slot: datetime, step: timedelta) -> tuple[str, ...]:
+    last = memory.last
+    return (
+        f"{slot:%m-%d %H:%M}",
+        _number(last.get("loss")),
+        _number(last.get("reference")),
+        _age(slot - memory.trained_at) if memory.trained_at else "-",
+        str(last.get("action", "-")),
+        _why(memory),
+        memory.version or "no model",
+        f"{memory.data_end:%m-%d %H:%M}" if memory.data_end else "-",
+        f"{slot + step:%m-%d %H:%M}",
+    )
+
+
+def _age(age: timedelta) -> str:
+    """Days and hours.
+
+    >>> _age(timedelta(days=2, hours=3)), _age(timedelta(minutes=90))
+    ('2d 3h', '1h 30m')
+    """
+    hours, minutes = divmod(int(age.total_seconds()) // 60, 60)
+    return f"{hours // 24}d {hours % 24}h" if hours >= 24 else f"{hours}h {minutes}m" if minutes else f"{hours}h"
 
 
 def _number(value: float | None) -> str:
@@ -45,5 +78,7 @@ def _number(value: float | None) -> str:
 
 
 def _why(memory: NowcasterState) -> str:
-    failures = f", {memory.failures} trainings refused or failed" if memory.failures else ""
-    return f"{memory.last.get('why')}{failures}"
+    count = memory.failures
+    failures = f"; {count} training{'s' if count > 1 else ''} in a row refused or failed" if count else ""
+    trouble = f"; {memory.last['outcome']}" if memory.last.get("outcome") else ""
+    return f"{memory.last.get('why', '-')}{failures}{trouble}"

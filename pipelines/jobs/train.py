@@ -1,38 +1,62 @@
-"""Train the chosen model once, on the history known at a moment, and say where it is and how good it was."""
+"""Train the configured models once, on the history known at a moment, and say where they are and how good they were."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 
-from forecast.errors import ForecastError
+from forecast.errors import PartialError, SchemaError
 from forecast.policy import Action, Decision
-from pipelines.clock import LiveClock, ReplayClock
-from pipelines.jobs.replay import parse_time
-from pipelines.jobs.setting_up import opened_fleet
+from pipelines.console import wide_console
+from pipelines.fleet import Fleet
+from pipelines.jobs.moments import clock_of
+from pipelines.jobs.setting_up import opened_fleet, tracked
+from pipelines.show import show
 from pipelines.slot import Slot
 from pipelines.slots import slot_of
-from pipelines.tick import ingest, log, retrain
+from pipelines.tick import ingest, retrain
 
 
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
-    """Ingest, reduce, train every nowcaster of the configuration whatever its policy says, register, save."""
-    console, moment = Console(), parse_time(config["clock"]["now"])
-    clock = ReplayClock(moment) if moment else LiveClock()
+    """Ingest, reduce, train every nowcaster whatever its policy says, register, save; 4 if a training failed.
+
+    The slot stays open: its decisions and forecasts are those of the `nowcast` that follows.
+    """
+    console, now = wide_console(), clock_of(config).now()
     with opened_fleet(config, choices) as fleet:
-        this = Slot.at(fleet, slot_of(clock.now(), fleet.task.step, fleet.settings.latency))
-        ingest(fleet, this)
-        asked = Decision(Action.RETRAIN, "asked by hand")
-        this.decisions = dict.fromkeys(fleet.nowcasters, asked)
-        retrain(fleet, this)
-        log(fleet, this)
-        fleet.save(this.slot)
-        for name, outcome in this.outcomes.items():
-            if outcome.failed:
-                raise ForecastError(f"training of {name} failed: {outcome.why}")
-            memory = fleet.state.of(name)
-            where = fleet.model_folder(name, memory.version)
-            console.print(f"{name}: {outcome.why}; {memory.rows} of {memory.of} rows; {where}", soft_wrap=True)
+        slot = slot_of(now, fleet.task.step, fleet.settings.latency)
+        _refuse_the_past(fleet, slot)
+        with tracked(fleet, config):
+            this = Slot.at(fleet, slot)
+            ingest(fleet, this)
+            this.decisions = dict.fromkeys(fleet.nowcasters, Decision(Action.RETRAIN, "asked by hand"))
+            retrain(fleet, this)
+            show(fleet, this, fleet.meter.table().rename({"owner": "nowcaster"}))
+            fleet.save(fleet.state.slot)
+        _report(fleet, this, console)
     return 0
+
+
+def _refuse_the_past(fleet: Fleet, slot: datetime) -> None:
+    done = fleet.state.slot
+    if done is not None and slot < done:
+        raise SchemaError(
+            f"clock.now stands at slot {slot:%Y-%m-%d %H:%M}, and slot {done:%Y-%m-%d %H:%M} of this run is done: "
+            "a model of the past would replace a newer one. Take a later moment, or another run=NAME"
+        )
+
+
+def _report(fleet: Fleet, this: Slot, console: Console) -> None:
+    failed = []
+    for name, outcome in this.outcomes.items():
+        memory = fleet.state.of(name)
+        if outcome.failed:
+            failed.append(f"{name}: {outcome.why}")
+            continue
+        where = fleet.model_folder(name, memory.version)
+        console.print(f"{name}: {outcome.why}; {memory.rows} of {memory.of} rows; {where}", soft_wrap=True)
+    if failed:
+        raise PartialError("\n  ".join([f"{len(failed)} of {len(this.outcomes)} trainings failed", *failed]))
