@@ -2,7 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/detector_quality.py
 
-Parameters are tuned on weather-like errors of one seed; all figures are of other seeds.
+Parameters are tuned on weather-like errors of one seed; all figures are of other seeds. A false alarm costs two
+trainings, challenger and refit: 20 in 1,000 steps are 4 % of what retraining in every step costs, and that is the
+budget; within it the least delay wins. `EveryK(50)` spends the same budget blindly.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from forecast.detect.harness import EveryK, Quality, Trial, best, judge, weather
 
 TUNING = Trial(weather_like, seed=10, streams=100, calm=1_000, shifts=(0.5, 1.0, 2.0))
 REPORT = {"weather-like": Trial(weather_like, seed=500), "white": Trial(white, seed=900)}
-MOST_FALSE_ALARMS = 5.0
-MARGIN = 0.8  # tune to four false alarms, so that the five still hold on other seeds
+MOST_FALSE_ALARMS = 20.0
+MARGIN = 0.8  # tune to sixteen false alarms, so that the twenty still hold on other seeds
 OUT = Path(__file__).parent / "results" / "detector_quality.json"
 
 GRID: dict[type[Detector], dict[str, list[Any]]] = {
     Ratio: {"delta": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8], "window": [12, 24, 48, 72], "min_checks": [12, 24, 48]},
-    PageHinkley: {"mode": ["up"], "delta": [0.005, 0.1, 0.2, 0.3, 0.5], "threshold": [2.0, 4.0, 6.0, 8.0, 12.0, 20.0]},
+    PageHinkley: {
+        "mode": ["up"],
+        "delta": [0.005, 0.1, 0.2, 0.3, 0.5],
+        "threshold": [1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 20.0],
+    },
     ADWIN: {"delta": [1e-9, 1e-6, 1e-4, 0.002, 0.02], "clock": [8, 32], "min_window_length": [5, 24]},
     KSWIN: {"alpha": [1e-6, 1e-5, 1e-4], "window_size": [100], "stat_size": [24, 48]},
 }
@@ -54,7 +60,7 @@ def report(rows: list[tuple[str, Detector, Quality]], shifts: tuple[float, ...])
 
 
 def main() -> None:
-    field: list[tuple[str, Detector]] = [("dummy", Never()), *(("dummy", EveryK(period)) for period in (24, 200))]
+    field: list[tuple[str, Detector]] = [("dummy", Never()), *(("dummy", EveryK(period)) for period in (24, 50, 200))]
     for kind in GRID:
         field += [("default", kind()), ("tuned", tuned(kind))]
     saved = []

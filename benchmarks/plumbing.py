@@ -1,13 +1,13 @@
 """What the platform adds to the library under it, and how it compares with a peer. Prints and keeps the figures.
 
-    python -m benchmarks.plumbing [--repeats 3] [--series 4000]
+    python -m benchmarks.plumbing [--repeats 3] [--series 4000] [--threads 2]
     FORECAST_PEERS_PYTHON=/path/to/python python -m benchmarks.plumbing    # with mlforecast in that environment
 
 Part 1, XGBoost: 4,000 series x 500 hours, 24 lags, 100 trees of depth 6, eta 0.3, 256 bins, six hours ahead by a
-one-step model applied six times, one thread. `bare` is NumPy windows, `QuantileDMatrix` and `xgb.train`; `ours` is
-`XGBoost.fit` from a panel. Each run is its own process; the cases take turns and the median of the ratios counts,
-for the machine is never quiet. Fit in CPU seconds, forecasts in wall milliseconds (best of five, warm), peak
-resident memory of the whole process after the fit.
+one-step model applied six times, equal threads for all. `bare` is NumPy windows, `QuantileDMatrix` and
+`xgb.train`; `ours` is `XGBoost.fit` from a panel. Each run is its own process; the cases take turns and the median
+of the ratios counts, for the machine is never quiet. Fit in CPU seconds, forecasts in wall milliseconds (best of
+five, warm), peak resident memory of the whole process after the fit.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results" / "plumbing_xgboost.json"
 ROOT = Path(__file__).parents[1]
 HOURS, LAGS, HORIZON, ROUNDS = 500, 24, 6, 100
-PARAMS = {"max_depth": 6, "eta": 0.3, "tree_method": "hist", "nthread": 1, "seed": 0}
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))  # the parent sets it for each case
+PARAMS = {"max_depth": 6, "eta": 0.3, "tree_method": "hist", "nthread": THREADS, "seed": 0}
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def history(series: int, hours: int = HOURS, seed: int = 0) -> np.ndarray:
@@ -77,7 +78,7 @@ def bare(series: int) -> dict[str, float]:
 
     def fit() -> xgb.Booster:
         windows = sliding_window_view(values, LAGS + 1, axis=1).reshape(-1, LAGS + 1)  # (R, L+1)
-        return xgb.train(PARAMS, xgb.QuantileDMatrix(windows[:, :LAGS], windows[:, LAGS], nthread=1), ROUNDS)
+        return xgb.train(PARAMS, xgb.QuantileDMatrix(windows[:, :LAGS], windows[:, LAGS], nthread=THREADS), ROUNDS)
 
     def predict(model: xgb.Booster, count: int) -> np.ndarray:
         room = np.empty((count, LAGS + HORIZON), np.float32)
@@ -105,7 +106,7 @@ def ours(series: int) -> dict[str, float]:
     task = Task(targets=(Variable("y"),), horizon=HORIZON, context=LAGS, levels=(0.5,))
     trees = Trees(rounds=ROUNDS, depth=6, rate=0.3, bins=256, leaf=1)
     inputs = Inputs(lags=range(LAGS), neighbours=0, calendar=False, identity=False, relative=False)
-    model = XGBoost(trees, inputs, strategy="recursive")
+    model = XGBoost(trees, inputs, strategy="recursive", threads=THREADS)
     return measured(lambda: model.fit(panel, task), lambda m, n: m.predict(one if n == 1 else newest), series)
 
 
@@ -119,9 +120,9 @@ def mlforecast(series: int) -> dict[str, float]:
     ids = np.repeat(np.arange(series), HOURS)
     frame = pd.DataFrame({"unique_id": ids, "ds": np.tile(hours, series), "y": history(series).ravel()})
     learner = xgb.XGBRegressor(
-        n_estimators=ROUNDS, max_depth=6, learning_rate=0.3, tree_method="hist", n_jobs=1, random_state=0
+        n_estimators=ROUNDS, max_depth=6, learning_rate=0.3, tree_method="hist", n_jobs=THREADS, random_state=0
     )
-    model = MLForecast(models={"m": learner}, freq="h", lags=list(range(1, LAGS + 1)), num_threads=1)
+    model = MLForecast(models={"m": learner}, freq="h", lags=list(range(1, LAGS + 1)), num_threads=THREADS)
     return measured(
         lambda: model.fit(frame, static_features=[]),
         lambda m, n: m.predict(HORIZON, ids=[0]) if n == 1 else m.predict(HORIZON),
@@ -132,22 +133,22 @@ def mlforecast(series: int) -> dict[str, float]:
 CASES = {"bare": bare, "ours": ours, "mlforecast": mlforecast}
 
 
-def run(case: str, series: int) -> dict[str, float]:
+def run(case: str, series: int, threads: int) -> dict[str, float]:
     """One case in its own process."""
     python = os.environ["FORECAST_PEERS_PYTHON"] if case == "mlforecast" else sys.executable
     command = [python, str(Path(__file__).resolve()), "--case", case, "--series", str(series)]
-    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(series: int, repeats: int) -> dict[str, object]:
+def compare(series: int, repeats: int, threads: int) -> dict[str, object]:
     """The cases in turns; medians of each, and medians of the ratios within one turn."""
     cases = [c for c in CASES if c != "mlforecast" or os.environ.get("FORECAST_PEERS_PYTHON")]
     if "mlforecast" not in cases:
         print("mlforecast is left out: FORECAST_PEERS_PYTHON names no Python that has it")
-    turns = [{case: run(case, series) for case in cases} for _ in range(repeats)]
-    out: dict[str, object] = {"series": series, "repeats": repeats}
+    turns = [{case: run(case, series, threads) for case in cases} for _ in range(repeats)]
+    out: dict[str, object] = {"series": series, "repeats": repeats, "threads": threads}
     for case in cases:
         out[case] = {key: round(median(t[case][key] for t in turns), 3) for key in turns[0][case]}
         print(f"{case:12s}", out[case])
@@ -161,13 +162,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--case", choices=CASES, help="run one case in this process and print its figures as JSON")
     chosen = parser.parse_args()
     if chosen.case:
         print(json.dumps(CASES[chosen.case](chosen.series)))
         return
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(compare(chosen.series, chosen.repeats), indent=1) + "\n")
+    RESULTS.write_text(json.dumps(compare(chosen.series, chosen.repeats, chosen.threads), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,15 @@ def show(fleet: Fleet, this: Slot, costs: pl.DataFrame) -> None:
         fleet.edges.tracker.log(name, metrics, key)
         outcome = this.outcomes.get(name)
         if outcome is not None and outcome.promoted and fleet.settings.register:
-            memory = fleet.state.of(name)
-            tags = {"slot": memory.version, "data_end": str(memory.data_end), "rows": str(memory.rows)}
-            fleet.edges.tracker.register(name, fleet.model_folder(name, memory.version), tags)
+            register(fleet, name)
+
+
+def register(fleet: Fleet, name: str) -> None:
+    """Make the nowcaster's present model the champion of the registry; nothing if it has none."""
+    memory = fleet.state.of(name)
+    if memory.version:
+        tags = {"slot": memory.version, "data_end": str(memory.data_end), "rows": str(memory.rows)}
+        fleet.edges.tracker.register(name, fleet.model_folder(name, memory.version), tags)
 
 
 def _by_nowcaster(matured: pl.DataFrame) -> dict[str, dict[str, float]]:

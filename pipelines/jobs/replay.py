@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from forecast.meter import read_clocks
 from pipelines.compare import render
 from pipelines.console import wide_console
+from pipelines.curves import log_curves
 from pipelines.fleet import OVERHEAD, Fleet
 from pipelines.jobs.failures import Failures, raise_if_not_fresh
 from pipelines.jobs.moments import replay_slots
 from pipelines.jobs.setting_up import opened_fleet, tracked
 from pipelines.report import write_report
 from pipelines.run import cpu_s
+from pipelines.show import register
 from pipelines.slot import Slot
 from pipelines.summary import summarise
 from pipelines.tick import tick
@@ -54,6 +57,7 @@ def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
         if not todo and (fleet.folder / ACCOUNTING).exists():
             return _say_done(fleet, len(slots), console)
         (fleet.folder / ACCOUNTING).unlink(missing_ok=True)
+        fleet.settings = replace(fleet.settings, register=False)  # the last champions are registered at the end
         with tracked(fleet, config):
             failures, last = _replay(fleet, slots, len(slots) - len(todo), console)
             _finish(fleet, config, console)
@@ -102,7 +106,10 @@ def _finish(fleet: Fleet, config: Mapping[str, Any], console: Console) -> None:
         if table.height:
             report = write_report(fleet, table)
             _log_final(fleet, table)
+            log_curves(fleet)
             tracker.artifact(report)
+        for name in fleet.nowcasters if config["register"] else ():
+            register(fleet, name)
         tracker.close()
     accounts = accounting(fleet, config["cpu_before_s"])
     (fleet.folder / ACCOUNTING).write_text(json.dumps(accounts, indent=1))

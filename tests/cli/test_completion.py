@@ -39,12 +39,14 @@ def test_then_groups_and_keys() -> None:
     assert "model=lstm" in completed("forecast replay mod")
     assert completed("forecast replay hist") == ["history="]
     assert completed("forecast replay clock.s") == ["clock.start="]
-    assert completed("forecast replay +exp") == ["+experiment=nyc"]
+    assert completed("forecast replay +exp") == ["+experiment=drift", "+experiment=nyc"]
     assert completed("forecast replay model=lstm poli", breaks="' '") == [
         "policy=always",
         "policy=every",
         "policy=never",
         "policy=on_drift",
+        "policy=on_drift_ratio",
+        "policy=weekly",
     ]
 
 
