@@ -59,7 +59,7 @@ class Detector(ABC):
         Parameters
         ----------
         streams : (S,) bool, the streams to begin anew; all if None.
-        reference : float or (S,), the loss to compare with from now on; None lets `Ratio` learn it again.
+        reference : float or (S,), the loss to compare with from now on; None: learn it again (`Ratio`, `PageHinkley`).
             The other detectors ignore it.
 
         Raises

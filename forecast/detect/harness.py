@@ -30,6 +30,7 @@ class Trial:
     calm : steps without change in which alarms are false.
     horizon : steps after a shift within which the alarm must come.
     shifts : growth of the error, 0.5 is +50 %.
+    from_start : the shift begins with the detector's new start after a training, instead of in the midst of calm.
     """
 
     simulate: Simulator
@@ -39,6 +40,7 @@ class Trial:
     calm: int = 2_000
     horizon: int = 200
     shifts: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.0)
+    from_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,17 @@ def white(seed: int, steps: int, streams: int) -> Floats:
     return np.maximum(np.random.default_rng(seed).normal(1, 0.25, (steps, streams)), 0)
 
 
-def alarms(detector: Detector, error: Floats, warm_up: int) -> npt.NDArray[np.bool_]:
-    """Where the detector says DRIFT on errors (T, S), after a warm-up whose mean is the reference; (T - warm_up, S)."""
+def alarms(detector: Detector, error: Floats, warm_up: int, from_start: bool = False) -> npt.NDArray[np.bool_]:
+    """Where the detector says DRIFT on errors (T, S), after a warm-up whose mean is the reference; (T - warm_up, S).
+
+    `from_start`: it forgets the warm-up but for the reference.
+    """
     reference = error[:warm_up].mean(axis=0)  # (S,)
     detector.reset(reference=reference)
     drift = np.zeros(error.shape, bool)  # (T, S)
     for t, values in enumerate(error):
+        if from_start and t == warm_up:
+            detector.reset(None, reference)
         drift[t] = detector.update(values) == DRIFT
         if drift[t].any():
             detector.reset(drift[t], reference)
@@ -133,12 +140,13 @@ def _unused(detector: Detector) -> Detector:
 def _delays(detector: Detector, trial: Trial) -> npt.NDArray[np.int64]:
     """Steps from each shift to the first alarm after it, (shifts, S): 1 at the shift itself, horizon + 1 if missed."""
     shape = (len(trial.shifts), trial.streams)
-    start = 200 + np.random.default_rng(trial.seed).integers(0, 48, trial.streams)  # (S,), so no clock is favoured
+    calm = 0 if trial.from_start else 200
+    start = calm + np.random.default_rng(trial.seed).integers(0, 48, trial.streams) * bool(calm)  # (S,)
     error = trial.simulate(trial.seed + 1, trial.warm_up + 248 + trial.horizon, trial.streams)  # (T, S)
     since = np.arange(len(error))[:, None] - trial.warm_up - start  # (T, S)
     factor = np.where(since[:, None, :] >= 0, 1 + np.array(trial.shifts)[:, None], 1)  # (T, shifts, S)
     shifted = (error[:, None, :] * factor).reshape(len(error), -1)
-    drift = alarms(detector, shifted, trial.warm_up).reshape(-1, *shape)  # (T - warm_up, shifts, S)
+    drift = alarms(detector, shifted, trial.warm_up, trial.from_start).reshape(-1, *shape)  # (T - warm_up, shifts, S)
     since = since[trial.warm_up :, None, :]
     late = drift & (since >= 0) & (since < trial.horizon)
     first = late.argmax(axis=0) - start + 1  # (shifts, S)

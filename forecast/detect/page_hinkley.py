@@ -1,4 +1,4 @@
-"""PageHinkley: do the deviations from the running mean add up in one direction?"""
+"""PageHinkley: do the deviations from what is usual add up in one direction?"""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from forecast.detect.state import Floats, State
 class PageHinkley(Detector):
     """Page-Hinkley test: DRIFT when the summed deviation rises above its lowest point by more than `threshold`.
 
-    Alarms at the same steps as `river.drift.PageHinkley`, and begins anew after each. The deviations are in the
-    error's unit, so `delta` and `threshold` are too: give errors relative to the usual one, or scale both.
+    Usual is the running mean, and alarms come at the same steps as `river.drift.PageHinkley`; or, where `reset` gave
+    a reference, that reference, from the first step on. Only then does it see an error that is too high from the
+    start: a running mean takes whatever it sees first for usual. Begins anew after each alarm. The deviations are
+    in the error's unit, so `delta` and `threshold` are too: give errors relative to the usual one, or scale both.
 
     Parameters
     ----------
-    min_instances : errors to see before any alarm.
+    min_instances : errors to see before any alarm, where there is no reference.
     delta : deviation per step that is tolerated.
     threshold : summed deviation that is an alarm (lambda).
     alpha : how much of the sum is kept at each step, in (0, 1].
@@ -63,14 +65,15 @@ class PageHinkley(Detector):
         seen, mean, up, down = state["seen"], state["mean"], state["up"], state["down"]  # each (S,)
         seen += 1
         mean += (1 / seen) * (error - mean)
-        deviation = error - mean  # (S,)
+        given = ~np.isnan(state["reference"])  # (S,)
+        deviation = error - np.where(given, state["reference"], mean)  # (S,)
         for total, sign in ((up, -1), (down, 1)):
             total *= self.alpha
             total += deviation
             total += sign * self.delta
         np.minimum(state["lowest"], up, out=state["lowest"])
         np.maximum(state["highest"], down, out=state["highest"])
-        return signals(self._beyond(state) & (seen >= self.min_instances))
+        return signals(self._beyond(state) & (given | (seen >= self.min_instances)))
 
     def _beyond(self, state: State) -> npt.NDArray[np.bool_]:
         """Whose summed deviation is too far from its extreme, (S,)."""

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from forecast.detect import Ratio
+from forecast.detect import PageHinkley, Ratio
 from forecast.errors import SchemaError
 
 
@@ -65,3 +65,16 @@ def test_a_passing_spike_leaves_no_rounding_behind() -> None:
 def test_negative_losses_are_refused() -> None:
     with pytest.raises(SchemaError, match=r"1 errors are not finite and >= 0 \(stream 1: -0.5\)"):
         Ratio().update([0.1, -0.5])
+
+
+def test_page_hinkley_with_a_reference_sees_what_is_too_high_from_the_start() -> None:
+    high = np.full(40, 1.5)
+    known, blind = PageHinkley(mode="up", delta=0.2, threshold=2.0), PageHinkley(mode="up", delta=0.2, threshold=2.0)
+    known.reset(reference=np.array([1.0]))
+    alarms = [[int(d.update([e])[0]) for e in high].index(2) if d is known else None for d in (known, blind)]
+    total, expected = 0.0, 0
+    while total <= 2.0:  # a slow witness: the lowest point is the first sum
+        total += 0.3 if expected else 0.0
+        expected += 1
+    assert alarms[0] == expected - 1
+    assert all(int(blind.update([e])[0]) == 0 for e in high)
