@@ -8,6 +8,9 @@ one-step model applied six times, equal threads for all. `bare` is NumPy windows
 `xgb.train`; `ours` is `XGBoost.fit` from a panel. Each run is its own process; the cases take turns and the median
 of the ratios counts, for the machine is never quiet. Fit in CPU seconds, forecasts in wall milliseconds (best of
 five, warm), peak resident memory of the whole process after the fit.
+
+For one series `ours` is faster than `bare`: up to 16 rows are scored by `models.forest`, without a call of XGBoost.
+Warm leaves out what the first such forecast costs, laying out the trees: about 15 ms for 25 trees, 50 ms for 100.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from forecast.windows import Windows, filled, training_rows, training_span, wind
 
 STATUSES = (Status.OK, Status.STALE, Status.MISSING)
 OK = STATUSES.index(Status.OK)
+ROUNDING = 1e-12  # a spread below this part of the mean is arithmetic, not data
 CHUNK = 4_000_000  # window values per call of `_predict`: bounds memory of long backtests
 
 
@@ -53,9 +54,9 @@ class Forecaster(ABC):
 
     task_: Task | None = None
     series_: tuple[str, ...] = ()
-    data_end_: datetime | None = None
-    scale_: np.ndarray  # (C,) standard deviation of each target over the training rows
-    means_: np.ndarray  # (V,) mean of each variable over the training rows
+    data_end_: datetime | None = None  # newest training row with a value of any target
+    scale_: np.ndarray  # (C,) standard deviation of each target over the training rows, the mean of the series' own
+    means_: np.ndarray  # (N, V) mean of each series and variable over the training rows
 
     @final
     def fit(self, panel: Panel, task: Task, *, warm: bool = False) -> Self:
@@ -94,21 +95,38 @@ class Forecaster(ABC):
             )
         same = warm and self.traits.warms and self.task_ == task and self.series_ == panel.series
         self._scale(panel.values[:, training_span(panel, task, rows)], task)
-        self.task_, self.series_, self.data_end_ = task, panel.series, panel.end
+        known = ~np.isnan(panel.values[..., : len(task.targets)]).all((0, 2))  # (T,)
+        self.task_, self.series_, self.data_end_ = task, panel.series, moment(panel.times[known][-1])
         self._fit(panel, task, same)
 
     def _scale(self, values: np.ndarray, task: Task) -> None:
-        """Means and scales of the values (N, T, V) that training sees, and nothing else."""
-        flat = values.reshape(-1, values.shape[2])  # (N*T, V)
+        """Means and scales of the values (N, T, V) that training sees, and nothing else.
+
+        Each series has its own, so that differences of level between series are no spread. A series without a
+        value of a variable has that variable's mean over the others.
+        """
+        known = ~np.isnan(values)  # (N, T, V)
+        some = known.any(1)  # (N, V)
         for c, name in enumerate(task.target_names):
-            if np.isnan(flat[:, c]).all():
+            if not some[:, c].any():
                 raise SchemaError(
                     f"target '{name}' has no value in any of the {len(values)} series: nothing to learn from"
                 )
-        counts = np.maximum((~np.isnan(flat)).sum(0), 1)
-        self.means_ = np.where(np.isnan(flat).all(0), 0.0, np.nansum(flat, 0) / counts)
-        spread = np.nanstd(flat[:, : len(task.targets)], axis=0)  # (C,)
-        self.scale_ = np.where(spread > 0, spread, 1.0)
+        counts, live = np.maximum(known.sum(1), 1), np.maximum(some.sum(0), 1)  # (N, V), (V,)
+        own = np.where(known, values, 0.0).sum(1) / counts  # (N, V)
+        spread = np.sqrt((np.where(known, values - own[:, None], 0.0) ** 2).sum(1) / counts)  # (N, V)
+        spread = np.where(spread > ROUNDING * np.abs(own), spread, 0.0)  # (N, V)
+        self.means_ = np.where(some, own, own.sum(0) / live)
+        scale = (spread.sum(0) / live)[: len(task.targets)]  # (C,)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+
+    def means_of(self, series: Sequence[str]) -> np.ndarray:
+        """(N, V) training means of `series`; those that training did not know have the mean over all that it did."""
+        if tuple(series) == self.series_:
+            return self.means_
+        place = {name: i for i, name in enumerate(self.series_)}
+        usual = self.means_.mean(0)  # (V,)
+        return np.stack([self.means_[place[s]] if s in place else usual for s in series])
 
     @final
     def predict(self, panel: Panel) -> Forecast:
@@ -170,7 +188,10 @@ class Forecaster(ABC):
 
     @abstractmethod
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
-        """Quantiles (B, N, H, C, Q) in the units of the targets; any order of quantiles, any number for dead series."""
+        """Quantiles (B, N, H, C, Q) in the units of the targets; any number for dead series.
+
+        Quantiles that cross are put in order around the median, which stays as it was given.
+        """
 
     @abstractmethod
     def _save(self, folder: Path) -> None:
@@ -207,13 +228,13 @@ class Forecaster(ABC):
         targets = len(task.targets)
         status = _statuses(windows.values[..., :targets], task)  # (B, N) indices of STATUSES
         if not self.traits.missing:
-            values = filled(windows.values, self.means_)
+            values = filled(windows.values, self.means_of(windows.series))
             windows = Windows(values, windows.origins, windows.outlook, windows.series)
         values = np.array(self._predict(windows, task), float)  # (B, N, H, C, Q)
         expected = (*status.shape, task.horizon, targets, len(task.levels))
         if values.shape != expected:
             raise SchemaError(f"{type(self).__name__} returned quantiles of shape {values.shape}, expected {expected}")
-        values.sort(axis=-1)
+        values = _ordered(values, task.median)
         for c, variable in enumerate(task.targets):
             np.clip(values[..., c, :], variable.lower, variable.upper, out=values[..., c, :])
         values[status != OK] = np.nan
@@ -237,6 +258,13 @@ class Forecaster(ABC):
             values = np.where(known[:, None, None, None], values[place], np.nan)  # (N, H, C, Q)
         statuses = tuple(STATUSES[code] for code in status.tolist()) if status.any() else (Status.OK,) * len(status)
         return Forecast(moment(origin), task.step, asked, task.target_names, tuple(task.levels), statuses, values)
+
+
+def _ordered(values: np.ndarray, median: int) -> np.ndarray:
+    """Quantiles (..., Q) in order. The median stays the model's point: what is on its wrong side moves onto it."""
+    point = values[..., median, None]  # (..., 1)
+    below, above = np.minimum(values[..., :median], point), np.maximum(values[..., median + 1 :], point)
+    return np.concatenate([np.sort(below, axis=-1), point, np.sort(above, axis=-1)], axis=-1)
 
 
 def _statuses(values: np.ndarray, task: Task) -> np.ndarray:

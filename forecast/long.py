@@ -6,9 +6,10 @@ of the id, the time zone and the unit of the times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from numbers import Integral, Real
 from typing import Any
 
 import polars as pl
@@ -52,7 +53,11 @@ class Look:
 
 def as_variables(names: Names) -> tuple[Variable, ...]:
     """Names and `Variable`s, one or several, as variables."""
-    listed = [names] if isinstance(names, str | Variable) else names
+    listed = [names] if isinstance(names, str | Variable) or not isinstance(names, Iterable) else list(names)
+    if not all(isinstance(n, str | Variable) for n in listed):
+        raise SchemaError(
+            f"columns {listed} were named: give text or `Variable`s, one or several, e.g. ['temp', 'wind']"
+        )
     return tuple(n if isinstance(n, Variable) else Variable(n) for n in listed)
 
 
@@ -74,7 +79,8 @@ def from_long(
 
     Raises:
         SchemaError: no rows, naive times, local times that a clock change skips or repeats, infinite values,
-            values out of bounds, a (series, time) twice; the message names column, series, time and remedy.
+            values out of bounds, a (series, time) twice, a column twice or of mixed types, ids that are neither
+            text nor numbers; the message names column, series, time and remedy.
         UnknownNameError: a column the table does not have, with the nearest one it has.
 
     >>> table = pl.DataFrame({"unique_id": ["A"], "ds": [datetime(2024, 3, 10, 3)], "y": [1.0]})
@@ -90,8 +96,7 @@ def read_long(
     """The canonical frame, and how the table looked; see `from_long`."""
     variables = (*targets, *past)
     table, zone = _to_polars(df, [id_col, time_col, *(v.name for v in variables)])
-    if table[id_col].null_count():
-        raise SchemaError(f"column '{id_col}' has {table[id_col].null_count()} missing names: name or drop those rows")
+    _check_ids(table[id_col])
     id_type, kind = table.schema[id_col], table.schema[time_col]
     ids, time = pl.col(id_col).cast(pl.String), _in_utc(table, id_col, time_col, tz)
     numbers = [pl.col(v.name).fill_nan(None) for v in variables if table.schema[v.name].is_float()]
@@ -117,11 +122,10 @@ def to_long(
 
 def _to_polars(df: Any, columns: list[str]) -> tuple[pl.DataFrame, Any]:
     """The named columns as polars, and the zone of a pandas time column, which polars would lose for fixed offsets."""
-    if not isinstance(df, pl.DataFrame) and type(df).__module__.split(".")[0] != "pandas":
+    pandas = type(df).__module__.split(".")[0] == "pandas" and hasattr(df, "columns")
+    if not pandas and not isinstance(df, pl.DataFrame):
         raise SchemaError(f"a {type(df).__name__} was given: pass a pandas or a polars DataFrame")
-    for name in columns:
-        if name not in list(df.columns):
-            raise UnknownNameError("column", name, map(str, df.columns))
+    check_columns(df, columns)
     if not len(df):
         raise SchemaError("the table has no rows: check the source, the filter or the time range that made it")
     time = columns[1]
@@ -130,7 +134,47 @@ def _to_polars(df: Any, columns: list[str]) -> tuple[pl.DataFrame, Any]:
     table, zone = df[columns], getattr(df[time].dtype, "tz", None)
     if zone is not None:
         table = table.assign(**{time: table[time].dt.tz_convert("UTC")})
-    return pl.from_pandas(table), zone
+    return from_pandas(table), zone
+
+
+def check_columns(df: Any, columns: Iterable[str]) -> None:
+    """Each of `columns` is in the pandas or polars table, once."""
+    there = list(df.columns)
+    for name in columns:
+        if name not in there:
+            raise UnknownNameError("column", name, map(str, there))
+        if there.count(name) > 1:
+            raise SchemaError(
+                f"column '{name}' is in the table {there.count(name)} times: keep one, "
+                "e.g. df.loc[:, ~df.columns.duplicated()]"
+            )
+
+
+def from_pandas(table: Any) -> pl.DataFrame:
+    """A pandas table as polars, column by column, so that the one that cannot be read is named."""
+    return pl.DataFrame([_from_pandas(table[name]) for name in table.columns])
+
+
+def _from_pandas(column: Any) -> pl.Series:
+    try:
+        return pl.from_pandas(column)
+    except (ArithmeticError, NotImplementedError, TypeError, ValueError) as error:  # pyarrow's own are among these
+        kinds = ", ".join(sorted({type(v).__name__ for v in column})[:5])
+        raise SchemaError(
+            f"column '{column.name}' holds {kinds}: its values must be of one type, numbers, text or datetimes; "
+            "convert it first, e.g. with pandas.to_numeric, astype(str) or pandas.to_datetime"
+        ) from error
+
+
+def _check_ids(ids: pl.Series) -> None:
+    missing = (ids.fill_nan(None) if ids.dtype.is_float() else ids).null_count()
+    if missing:
+        raise SchemaError(f"column '{ids.name}' has {missing} missing names: name or drop those rows")
+    if not (ids.dtype.is_numeric() or ids.dtype in (pl.String, pl.Categorical, pl.Enum)):
+        raise SchemaError(
+            f"column '{ids.name}' is {ids.dtype}: names of series must be text, categories or numbers; "
+            "convert it first, e.g. with pandas' astype(str) or polars' cast(pl.String)"
+        )
 
 
 def _pandas_unit(df: Any, time_col: str) -> str | None:
@@ -198,6 +242,39 @@ def _check_once(frame: pl.DataFrame, id_col: str, time_col: str) -> None:
             f"{twice.height} rows share ({id_col}, {time_col}), first at series '{series}' {show(time)}: "
             "keep one row of each"
         )
+
+
+def band_columns(level: Any, quantiles: Any) -> list[tuple[float, str]]:
+    """(quantile level, suffix) of the result columns after the median's."""
+    if level is not None and quantiles is not None:
+        raise SchemaError("level and quantiles were both given: they are two ways to say the same; choose one")
+    if quantiles is not None:
+        return [(q, f"-q-{q:g}") for q in _inside("quantiles", quantiles, 1, "quantile levels, e.g. [0.1, 0.9]")]
+    levels = sorted(
+        _inside("level", () if level is None else level, 100, "central intervals in percent, e.g. [80, 95]")
+    )
+    low = [(round(0.5 - x / 200, 10), f"-lo-{x:g}") for x in reversed(levels)]
+    return low + [(round(0.5 + x / 200, 10), f"-hi-{x:g}") for x in levels]
+
+
+def _inside(argument: str, given: Any, top: int, what: str) -> list[float]:
+    """One number or several, each inside (0, top) and once."""
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    numbers = [float(x) for x in listed if isinstance(x, Real) and not isinstance(x, bool)]
+    if len(numbers) < len(listed) or not all(0 < x < top for x in numbers):
+        raise SchemaError(f"{argument} {given!r} must be numbers inside (0, {top}): {what}")
+    names = [f"{x:g}" for x in numbers]
+    twice = [x for x in names if names.count(x) > 1]
+    if twice:
+        raise SchemaError(f"{argument} {given!r} has {twice[0]} twice: each makes columns of its own; name it once")
+    return numbers
+
+
+def whole(argument: str, given: Any) -> int:
+    """`given` as an int, if it is a whole number of at least 1."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
+        raise SchemaError(f"{argument} is {given!r}: it must be a whole number, at least 1, e.g. {argument}=6")
+    return int(given)
 
 
 def show(time: datetime) -> str:

@@ -1,4 +1,7 @@
-"""A fitted model as a folder: manifest.json (what it is, what it was fitted on, hashes) and the model's own files."""
+"""A fitted model as a folder: manifest.json (what it is, what it was fitted on, hashes) and the model's own files.
+
+The manifest is strict JSON and carries a hash of itself, so that no part of a folder changes unseen.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecast.errors import CorruptModelError, NotFittedError, SchemaError
+from forecast.errors import CorruptModelError, ForecastError, NotFittedError, SchemaError
 from forecast.spec import from_spec, to_spec
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+REMEDY = "restore it, or train again"
 
 
 def write(model: Forecaster, folder: Path) -> None:
@@ -39,11 +43,12 @@ def write(model: Forecaster, folder: Path) -> None:
         "task": to_spec(model.task_),
         "series": list(model.series_),
         "data_end": model.data_end_.isoformat(),
-        "scale": model.scale_.tolist(),
-        "means": model.means_.tolist(),
+        "scale": to_spec(model.scale_.tolist()),
+        "means": to_spec(model.means_.tolist()),
         "files": {p.name: _hash(p) for p in sorted(fresh.iterdir())},
     }
-    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    manifest["digest"] = _digest(manifest)
+    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False))
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -53,22 +58,36 @@ def write(model: Forecaster, folder: Path) -> None:
 
 
 def read(folder: Path, allowed: Sequence[str]) -> Forecaster:
-    """The model in `folder`; every file is checked against its hash before it is read."""
+    """The model in `folder`; the manifest, and every file, is checked against its hash before it is used."""
     manifest = _manifest(folder)
-    for name, digest in manifest["files"].items():
-        if not (folder / name).is_file():
-            raise CorruptModelError(f"model folder {folder} lacks '{name}': copy the whole folder, or train again")
-        if _hash(folder / name) != digest:
-            raise CorruptModelError(
-                f"'{name}' in model folder {folder} was altered or cut off: restore it, or train again"
-            )
-    model: Forecaster = from_spec(manifest["model"], allowed)
-    model.task_ = from_spec(manifest["task"], ("forecast",))
-    model.series_ = tuple(manifest["series"])
-    model.data_end_ = datetime.fromisoformat(manifest["data_end"])
-    model.scale_, model.means_ = np.array(manifest["scale"]), np.array(manifest["means"])
+    try:
+        _check_files(folder, manifest["files"])
+        model: Forecaster = from_spec(manifest["model"], allowed)
+        model.task_ = from_spec(manifest["task"], ("forecast",))
+        model.series_ = tuple(manifest["series"])
+        model.data_end_ = datetime.fromisoformat(manifest["data_end"])
+        model.scale_, model.means_ = (np.array(from_spec(manifest[name]), float) for name in ("scale", "means"))
+    except ForecastError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise CorruptModelError(f"{folder / MANIFEST} does not describe a model ({problem}): {REMEDY}") from error
     model._load(folder)
     return model
+
+
+def _check_files(folder: Path, listed: dict[str, str]) -> None:
+    """Exactly the listed files are there, as they were written."""
+    present = {p.name for p in folder.iterdir()} - {MANIFEST}
+    if lost := sorted(set(listed) - present):
+        raise CorruptModelError(f"model folder {folder} lacks '{lost[0]}': copy the whole folder, or train again")
+    if strange := sorted(present - set(listed)):
+        raise CorruptModelError(
+            f"model folder {folder} holds '{strange[0]}', which its {MANIFEST} does not list: move it"
+        )
+    for name, digest in listed.items():
+        if not (folder / name).is_file() or _hash(folder / name) != digest:
+            raise CorruptModelError(f"'{name}' in model folder {folder} was altered or cut off: {REMEDY}")
 
 
 def _manifest(folder: Path) -> dict:
@@ -76,12 +95,22 @@ def _manifest(folder: Path) -> dict:
     if not path.is_file():
         raise CorruptModelError(f"{folder} is not a model folder: it has no {MANIFEST}")
     try:
-        manifest = json.loads(path.read_text())
-    except ValueError as error:
-        raise CorruptModelError(f"{path} is not valid JSON ({error}): restore it, or train again") from error
+        manifest = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CorruptModelError(f"{path} is not valid JSON ({error}): {REMEDY}") from error
+    if not isinstance(manifest, dict):
+        raise CorruptModelError(f"{path} holds {type(manifest).__name__}, not the description of a model: {REMEDY}")
     if manifest.get("format") != FORMAT:
         raise CorruptModelError(f"{path} has format {manifest.get('format')}, this version reads {FORMAT}")
+    if manifest.get("digest") != _digest(manifest):
+        raise CorruptModelError(f"{path} was altered: it does not match its own hash; {REMEDY}")
     return manifest
+
+
+def _digest(manifest: dict) -> str:
+    """Hash of all but the digest itself, however it is laid out."""
+    rest = {name: value for name, value in manifest.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,16 +18,19 @@ import numpy as np
 from forecast.errors import ForbiddenTargetError, SchemaError, UnknownNameError
 
 ALLOWED = ("forecast", "models", "pipelines")
+NOT_FINITE = {".inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}  # as in YAML: JSON has no word for them
 
 
 def to_spec(value: Any) -> Any:
-    """`value` as JSON-able data; objects become `{"_target_": ..., argument: ...}`."""
+    """`value` as strict JSON data; infinity is ".inf", objects become `{"_target_": ..., argument: ...}`."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, timedelta):
         return f"{value / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".") + "s"
     if isinstance(value, np.generic):
-        return value.item()
+        return to_spec(value.item())
     if isinstance(value, Mapping):
         return {str(k): to_spec(v) for k, v in value.items()}
     if isinstance(value, Sequence):
@@ -48,7 +52,7 @@ def from_spec(spec: Any, allowed: Sequence[str] = ALLOWED) -> Any:
         return _build(spec["_target_"], filled, allowed) if "_target_" in spec else filled
     if isinstance(spec, list | tuple):
         return [from_spec(v, allowed) for v in spec]
-    return spec
+    return NOT_FINITE.get(spec, spec) if isinstance(spec, str) else spec
 
 
 def locate(target: str, allowed: Sequence[str] = ALLOWED) -> Any:

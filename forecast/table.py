@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, Self
 
@@ -17,13 +17,14 @@ import polars as pl
 
 from forecast.errors import NotFittedError, SchemaError, ShortHistoryError
 from forecast.forecaster import Forecaster
-from forecast.long import Look, Names, as_variables, read_long, show
+from forecast.long import Look, Names, as_variables, band_columns, read_long, show, whole
 from forecast.panel import Panel
 from forecast.result import Forecast
 from forecast.schema import Task, duration
 from forecast.spec import parameters
 
 PATIENCE = 2
+LARGEST = 1e30  # models compute in 32 bits, which end at 3.4e38, and sum
 
 
 class TableForecaster:
@@ -33,10 +34,11 @@ class TableForecaster:
         model: any `Forecaster`. alias: name of the result columns, default the model's class.
         h: steps ahead. freq: step, as pandas alias ("h", "15min"), polars duration ("1h") or timedelta. Steps are
             of fixed length: give daily and longer data in tz="UTC", where every day has 24 hours.
-        level: central intervals in percent, [80] gives `Model-lo-80` and `Model-hi-80`. quantiles: or levels in
-            (0, 1), [0.1] gives `Model-q-0.1`.
+        level: central intervals in percent, 80 or [80] gives `Model-lo-80` and `Model-hi-80`. quantiles: or levels
+            in (0, 1), [0.1] gives `Model-q-0.1`.
         id_col, time_col, target_col, past_cols: columns; targets and past inputs as names or `Variable`s with bounds.
-            With several targets results are longer, with a column `variable`.
+            With several targets results are longer, with a column `variable`. `cutoff`, `lead` and `variable` are
+            names of the results: no id, time, target or alias may have them.
         context: rows before the origin that the model sees.
         tz: zone of naive times; results carry it. Times with a zone keep theirs.
         gaps: "error" refuses missing rows and values; "null" takes them as missing: a series without fresh
@@ -60,8 +62,8 @@ class TableForecaster:
         model: Forecaster,
         h: int = 6,
         freq: str | timedelta = "1h",
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
+        level: float | Sequence[float] | None = None,
+        quantiles: float | Sequence[float] | None = None,
         *,
         id_col: str = "unique_id",
         time_col: str = "ds",
@@ -82,9 +84,10 @@ class TableForecaster:
     @property
     def task(self) -> Task:
         """The question as a `Task`."""
-        levels = sorted({0.5, *(q for q, _ in self._columns())})
+        levels = sorted({0.5, *(q for q, _ in band_columns(self.level, self.quantiles))})
         targets, past = as_variables(self.target_col), as_variables(self.past_cols)
-        return Task(targets, duration(self.freq), self.h, self.context, past, levels=levels, patience=PATIENCE)
+        h, context = whole("h", self.h), whole("context", self.context)
+        return Task(targets, duration(self.freq), h, context, past, levels=levels, patience=PATIENCE)
 
     def fit(self, df: Any) -> Self:
         """Learn from `df` (pandas or polars), which replaces all rows seen before."""
@@ -108,12 +111,11 @@ class TableForecaster:
         Returns:
             `id, time, Model, ...`, sorted by id and time, one row per series and lead.
         """
-        frame, steps = self._seen(), self.h if h is None else h
-        if not 1 <= steps <= self.h:
+        frame, steps = self._seen(), whole("h", self.h if h is None else h)
+        if steps > self.h:
             raise SchemaError(f"h is {steps}, the model was fitted for 1 to {self.h} steps: fit again with h={steps}")
-        task = self.task
-        newest = frame.filter(pl.col("time") > frame["time"].max() - self.context * task.step)  # type: ignore[operator]
-        self.forecast_ = self.model.predict(self._panel(newest, frame))
+        start: datetime = frame["time"].max() - (self.context - 1) * self.task.step  # type: ignore[assignment, operator]
+        self.forecast_ = self.model.predict(self._panel(frame, start))
         table = self._table(self.forecast_).filter(pl.col("lead") <= steps)
         return self.look_.dress(table.drop("cutoff", "lead"), self.id_col, [self.time_col])
 
@@ -130,11 +132,13 @@ class TableForecaster:
             `id, time, cutoff, y, Model, ...` sorted by id, cutoff, time; with several targets `variable`
             and `actual`.
         """
+        ahead, windows = whole("h", self.h if h is None else h), whole("n_windows", n_windows)
+        stride = ahead if step_size is None else whole("step_size", step_size)
         frame, look = self._read(df)
-        task = replace(self.task, horizon=h or self.h)
+        task = replace(self.task, horizon=ahead)
         check_series(frame, task, self.context + 1, self.gaps)
-        panel, stride = self._panel(frame), step_size or task.horizon
-        cutoffs = [panel.end - task.step * (task.horizon + stride * i) for i in reversed(range(n_windows))]
+        panel = self._panel(frame)
+        cutoffs = [panel.end - task.step * (ahead + stride * i) for i in reversed(range(windows))]
         groups = [[c] for c in cutoffs] if refit else [cutoffs]
         forecasts = [
             f for group in groups for f in self._fresh().fit(panel.until(group[0]), task).predict_at(panel, group)
@@ -149,29 +153,40 @@ class TableForecaster:
         if self.forecast_ is None:
             self.predict()
         assert self.forecast_ is not None
-        return plot_forecast(self.forecast_, frame, self.task.targets, history, series, columns)
+        rows, columns = whole("history", history), whole("columns", columns)
+        return plot_forecast(self.forecast_, frame, self.task.targets, rows, series, columns)
 
-    def _columns(self) -> list[tuple[float, str]]:
-        """(level, suffix) of the result columns after the median's."""
-        if self.level is not None and self.quantiles is not None:
-            raise SchemaError("level and quantiles were both given: they are two ways to say the same; choose one")
-        if self.quantiles is not None:
-            return [(float(q), f"-q-{q:g}") for q in self.quantiles]
-        levels = sorted(self.level or ())
-        if not all(0 < x < 100 for x in levels):
-            raise SchemaError(f"level {levels} must lie inside (0, 100): a central interval in percent, e.g. [80, 95]")
-        low = [(round(0.5 - x / 200, 10), f"-lo-{x:g}") for x in reversed(levels)]
-        return low + [(round(0.5 + x / 200, 10), f"-hi-{x:g}") for x in levels]
+    @property
+    def _name(self) -> str:
+        return type(self.model).__name__ if self.alias is None else self.alias
 
     def _read(self, df: Any) -> tuple[pl.DataFrame, Look]:
         if self.gaps not in ("error", "null"):
             raise SchemaError(f"gaps is '{self.gaps}': say 'error' or 'null'")
         task = self.task
+        self._check_names(task)
         return read_long(df, task.targets, task.past, self.id_col, self.time_col, self.tz)
 
-    def _panel(self, frame: pl.DataFrame, whole: pl.DataFrame | None = None) -> Panel:
-        labels = (frame if whole is None else whole)["series"].unique().to_list()
-        return Panel.from_frame(frame, duration(self.freq), self.task.names, series=labels)
+    def _check_names(self, task: Task) -> None:
+        """No column is read for two purposes, and none would be twice in the results."""
+        for argument, given in (("id_col", self.id_col), ("time_col", self.time_col), ("alias", self._name)):
+            if not isinstance(given, str) or not given:
+                raise SchemaError(f"{argument} is {given!r}: it must be a column's name, as text")
+        keys, actual = [self.id_col, self.time_col], "actual" if len(task.targets) > 1 else task.names[0]
+        shown = [self._name, *(self._name + suffix for _, suffix in band_columns(self.level, self.quantiles))]
+        results = [*keys, "variable", "cutoff", "lead", actual, *shown]
+        for use, names in (("table's columns", [*keys, *task.names]), ("results' columns", results)):
+            twice = [n for n in names if names.count(n) > 1]
+            if twice:
+                raise SchemaError(
+                    f"'{twice[0]}' would be two of the {use} {', '.join(names)}, which must differ: "
+                    "rename it, or choose another id_col, time_col, target_col, past_cols or alias"
+                )
+
+    def _panel(self, frame: pl.DataFrame, start: datetime | None = None) -> Panel:
+        """All series of `frame` from `start` on, whether or not a row is there."""
+        labels = frame["series"].unique().to_list()
+        return Panel.from_frame(frame, duration(self.freq), self.task.names, start=start, series=labels)
 
     def _seen(self) -> pl.DataFrame:
         if self.frame_ is None:
@@ -184,9 +199,9 @@ class TableForecaster:
 
     def _table(self, forecast: Forecast) -> pl.DataFrame:
         """`id, time, [variable,] cutoff, Model, ..., lead`, ids as text and times in UTC."""
-        name = self.alias or type(self.model).__name__
-        shown = [pl.col("point").alias(name)]
-        shown += [pl.col(f"q{q:g}").alias(name + suffix) for q, suffix in self._columns()]
+        shown = [pl.col("point").alias(self._name)]
+        bands = band_columns(self.level, self.quantiles)
+        shown += [pl.col(f"q{q:g}").alias(self._name + suffix) for q, suffix in bands]
         several = ["variable"] if len(forecast.variables) > 1 else []
         keys = [pl.col("series").alias(self.id_col), pl.col("time").alias(self.time_col)]
         return forecast.frame().select(*keys, *several, pl.col("origin").alias("cutoff"), *shown, "lead")
@@ -209,6 +224,7 @@ def check_series(frame: pl.DataFrame, task: Task, rows: int, gaps: str) -> None:
     """Every series lies on the grid, is long enough and has values; without gaps, unless `gaps` is "null"."""
     _check_grid(frame, task)
     _check_alive(frame, task)
+    _check_size(frame, task)
     if gaps == "error":
         _check_whole(frame, task)
     short = frame.group_by("series", maintain_order=True).len().filter(pl.col("len") < rows)
@@ -238,6 +254,17 @@ def _check_alive(frame: pl.DataFrame, task: Task) -> None:
             raise SchemaError(
                 f"series '{dead['series'][0]}' has no value of '{name}' from {show(dead['time'][0])} on "
                 f"({dead.height} such series): drop it, or find out what its source lost"
+            )
+
+
+def _check_size(frame: pl.DataFrame, task: Task) -> None:
+    for name in task.names:
+        huge = frame.filter(pl.col(name).abs() > LARGEST)
+        if huge.height:
+            raise SchemaError(
+                f"column '{name}' has {huge.height} values beyond {LARGEST:g} in size, first at series "
+                f"'{huge['series'][0]}' {show(huge['time'][0])}: {huge[name][0]:g}. Models compute in 32 bits: give it "
+                "in a larger unit, or make wrong readings null and say gaps='null'"
             )
 
 

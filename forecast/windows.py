@@ -72,9 +72,13 @@ def forward_fill(values: np.ndarray, axis: int = -2) -> np.ndarray:
 
 
 def filled(values: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Windows (B, N, L, V) without gaps: newest earlier value, else next later, else the training mean (V,)."""
+    """Windows (B, N, L, V) without gaps: newest earlier value, else next later, else the series' training mean.
+
+    Args:
+        means: (N, V), or (V,) where all series have the same.
+    """
     full = forward_fill(forward_fill(values)[..., ::-1, :])[..., ::-1, :]  # (B, N, L, V)
-    return np.where(np.isnan(full), means, full)
+    return np.where(np.isnan(full), means[..., None, :], full)
 
 
 def calendar(origins: np.ndarray, harmonics: int = 1) -> np.ndarray:

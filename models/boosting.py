@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xgboost as xgb
 
+from models.forest import Forest
+
 ROWS_PER_BIN, FEWEST_BINS = 200, 8  # a quantile that few rows vouch for costs time and buys no skill
 SMALLEST_SHARE = 20  # a leaf never needs more than this part of the rows, or a short history could not be split
+FEW_ROWS = 16  # up to which walking the trees in NumPy beats a call of XGBoost, whatever their number
 COMPLETE = 0.9  # share of rows without a gap from which on the faster built-in loss is taken
 
 
@@ -56,9 +60,16 @@ class Trees:
         }
 
 
-def grow(
-    x: np.ndarray, labels: np.ndarray, groups: Sequence[slice], trees: Trees, threads: int, seed: int
-) -> list[xgb.Booster]:
+class Boosters(tuple[xgb.Booster, ...]):
+    """One booster per group of labels, and their trees once more for few rows."""
+
+    @cached_property
+    def forest(self) -> Forest:
+        """Made when first asked for: that takes longer than many forecasts."""
+        return Forest.of(self)
+
+
+def grow(x: np.ndarray, labels: np.ndarray, groups: Sequence[slice], trees: Trees, threads: int, seed: int) -> Boosters:
     """One booster per group of label columns; more than one column makes leaves that are vectors.
 
     Args:
@@ -68,7 +79,7 @@ def grow(
     """
     params = trees.params(len(x), threads, seed)
     matrix = xgb.QuantileDMatrix(x, max_bin=trees.bins_for(len(x)), nthread=threads)
-    return [_booster(matrix, labels[:, columns], params, trees.rounds) for columns in groups]
+    return Boosters(_booster(matrix, labels[:, columns], params, trees.rounds) for columns in groups)
 
 
 def _booster(matrix: xgb.QuantileDMatrix, labels: np.ndarray, params: dict, rounds: int) -> xgb.Booster:
@@ -94,8 +105,10 @@ def _squared_error(labels: np.ndarray, known: np.ndarray) -> Callable:
     return objective
 
 
-def scores(boosters: Sequence[xgb.Booster], x: np.ndarray) -> np.ndarray:
+def scores(boosters: Boosters, x: np.ndarray) -> np.ndarray:
     """(R, K): what the boosters say of `x` (R, F), side by side in the order of their groups."""
+    if len(x) <= FEW_ROWS:
+        return boosters.forest.scores(x)
     return np.concatenate([b.inplace_predict(x, validate_features=False).reshape(len(x), -1) for b in boosters], axis=1)
 
 
@@ -104,6 +117,6 @@ def write_boosters(folder: Path, boosters: Sequence[xgb.Booster]) -> None:
         booster.save_model(folder / f"trees-{i:03d}.ubj")
 
 
-def read_boosters(folder: Path, threads: int) -> list[xgb.Booster]:
+def read_boosters(folder: Path, threads: int) -> Boosters:
     paths = sorted(folder.glob("trees-*.ubj"))
-    return [xgb.Booster({"nthread": threads}, model_file=path) for path in paths]
+    return Boosters(xgb.Booster({"nthread": threads}, model_file=path) for path in paths)

@@ -11,7 +11,7 @@ from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, training_span
 from models.arrays import read_arrays, write_arrays
-from models.persistence import residual_quantiles
+from models.persistence import around_point, residual_quantiles
 
 YEAR = 366
 FAR = 1e-12  # weight of the days that the kernel does not reach: a season never seen takes the nearest, then the mean
@@ -37,7 +37,8 @@ class Climatology(Forecaster):
         span = training_span(panel, task, training_rows(panel, task))  # (T,)
         values, times = panel.values[:, span, : len(task.targets)], panel.times[span]  # (N, t, C), (t,)
         slots, days = _slots(times, task), _days(times)  # (t,), (t,)
-        blank = np.where(np.isnan(values).all(1, keepdims=True), self.means_[: len(task.targets)], values)  # (N, T, C)
+        usual = self.means_[:, None, : len(task.targets)]  # (N, 1, C)
+        blank = np.where(np.isnan(values).all(1, keepdims=True), usual, values)  # (N, T, C)
         self.season_ = self._kernel() @ _sums(blank, days, YEAR)  # (2, N, YEAR, C) as sum and count
         self.season_ = self.season_[0] / self.season_[1]  # (N, YEAR, C)
         departure = blank - self.season_[:, days]  # (N, T, C)
@@ -97,6 +98,4 @@ def _by_slot(departures: np.ndarray, slots: np.ndarray, task: Task) -> np.ndarra
         here = slots == slot
         chosen = departures[:, here if here.any() else slice(None)]  # (N, t, C)
         out.append(residual_quantiles(chosen[:, :, None].swapaxes(0, 1), task)[0])
-    spread = np.stack(out)  # (S, C, Q)
-    spread[..., task.median] = 0.0
-    return spread
+    return around_point(np.stack(out), task)  # (S, C, Q)

@@ -7,6 +7,7 @@ learn what a straight line cannot say, and a second of CPU is enough.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,8 @@ class LSTM(Forecaster):
 
     traits = Traits(warms=True, multivariate=True, regional=True, seeded=True)
 
+    net_: Net
+
     def __init__(
         self,
         hidden: int = 32,
@@ -98,17 +101,20 @@ class LSTM(Forecaster):
         values = filled(windows.values, self.means_)  # (B, N, L, V)
         truth = truth_at(panel, task, rows) - self._base(values, task)  # (B, N, H, C)
         kept = self.training.trained(len(rows))
-        if not warm:
+        if warm:
+            net = deepcopy(self.net_)  # a training that fails or is stopped leaves the present net alone
+        else:
             self.inputs_ = Scale.of(values[:kept], (0, 2), self.scaling)  # (1, N, 1, V)
             self.outputs_ = Scale.of(truth[:kept], (0,), self.scaling)  # (1, N, H, C)
         inputs = self._inputs(values, windows.origins)  # (B, L, D)
         scaled = torch.from_numpy(self.outputs_.apply(truth).reshape(len(rows), -1).astype(np.float32))  # (B, O)
         if not warm:
             with alone(self.seed, self.training.threads):
-                self.net_ = self._net(task)
-                self.net_.start(inputs[:kept], scaled[:kept])
+                net = self._net(task)
+                net.start(inputs[:kept], scaled[:kept])
         loss = Pinball(task.levels)
-        self.history_ = train(self.net_, loss, [inputs], scaled, self.training, seed=self.seed, warm=warm)
+        self.history_ = train(net, loss, [inputs], scaled, self.training, seed=self.seed, warm=warm)
+        self.net_ = net
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         """A single row takes another matrix kernel than many, which rounds otherwise: short batches are padded.

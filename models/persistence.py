@@ -49,8 +49,15 @@ def around_point(quantiles: np.ndarray, task: Task) -> np.ndarray:
 
 
 def residual_quantiles(errors: np.ndarray, task: Task) -> np.ndarray:
-    """Empirical quantiles (H, C, Q) of errors (B, N, H, C), NaN left out; zero where there is none to learn from."""
+    """Empirical quantiles (H, C, Q) of errors (B, N, H, C), NaN left out.
+
+    A lead without an error (the history ends before it) takes the quantiles of the widest lead that has some: it
+    is no surer than that. Zero for a variable without any error.
+    """
     flat = errors.reshape(-1, *errors.shape[2:])  # (B*N, H, C)
     none = np.isnan(flat).all(0)  # (H, C)
     flat = np.where(none, 0.0, flat)
-    return np.moveaxis(np.nanquantile(flat, task.levels, axis=0), 0, -1)  # (H, C, Q)
+    found = np.moveaxis(np.nanquantile(flat, task.levels, axis=0), 0, -1)  # (H, C, Q)
+    reach = np.maximum(found[..., -1], 0) - np.minimum(found[..., 0], 0)  # (H, C), the point at 0 included
+    widest = np.where(none, -1.0, reach).argmax(0)  # (C,)
+    return np.where(none[..., None], found[widest, np.arange(len(widest))], found)

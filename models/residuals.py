@@ -9,7 +9,7 @@ import numpy as np
 
 from forecast.panel import Panel
 from forecast.schema import Task
-from models.persistence import residual_quantiles
+from models.persistence import around_point, residual_quantiles
 
 PRIOR = 50  # errors by which a series' own width is pulled to that of all series
 
@@ -41,9 +41,7 @@ class Residuals:
         mean = np.where(known, size, 0).sum((0, 1)) / np.maximum(count, 1)  # (H, C)
         relative = np.where(known, size / np.where(mean > 0, mean, 1), 0).sum((0, 2))  # (N, C)
         widths = (relative + PRIOR) / (known.sum((0, 2)) + PRIOR)  # (N, C)
-        shape = residual_quantiles(errors / widths[:, None], task)  # (H, C, Q)
-        shape[..., task.median] = 0.0
-        return cls(shape, widths)
+        return cls(around_point(residual_quantiles(errors / widths[:, None], task), task), widths)
 
     def around(self, point: np.ndarray, series: Sequence[str], known: Sequence[str]) -> np.ndarray:
         """(B, N, H, C, Q) quantiles around points (B, N, H, C) of `series`; `known` names the rows of `widths`."""

@@ -12,7 +12,7 @@ from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, truth_at
 from models.arrays import read_arrays, write_arrays
-from models.persistence import residual_quantiles
+from models.persistence import around_point, residual_quantiles
 
 
 class SeasonalNaive(Forecaster):
@@ -42,8 +42,8 @@ class SeasonalNaive(Forecaster):
             )
         rows = training_rows(panel, task)  # (B,)
         then = panel.values[:, rows[:, None] + self._offsets(task), : len(task.targets)]  # (N, B, H, C)
-        self.spread_ = residual_quantiles(truth_at(panel, task, rows) - then.swapaxes(0, 1), task)  # (H, C, Q)
-        self.spread_[..., task.median] = 0.0
+        errors = truth_at(panel, task, rows) - then.swapaxes(0, 1)  # (B, N, H, C)
+        self.spread_ = around_point(residual_quantiles(errors, task), task)  # (H, C, Q)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         rows = task.context - 1 + self._offsets(task)  # (H,)

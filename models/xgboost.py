@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import xgboost as xgb
 
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster, Traits
@@ -14,7 +13,7 @@ from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, training_span, truth_at, windows_at
 from models.arrays import read_arrays, write_arrays
-from models.boosting import Trees, grow, read_boosters, scores, write_boosters
+from models.boosting import Boosters, Trees, grow, read_boosters, scores, write_boosters
 from models.residuals import Residuals, held_out
 from models.tabular import CHUNK, Inputs, features, most_alike, table
 
@@ -92,7 +91,7 @@ class XGBoost(Forecaster):
             )
         return replace(task, horizon=1)
 
-    def _grown(self, panel: Panel, task: Task, rows: np.ndarray) -> list[xgb.Booster]:
+    def _grown(self, panel: Panel, task: Task, rows: np.ndarray) -> Boosters:
         x = table(panel, task, rows, self.inputs, self.neighbours_)  # (B, N, F)
         x = x.swapaxes(0, 1).reshape(-1, x.shape[-1])  # (N*B, F)
         shape = (len(x), task.horizon, len(task.targets))
@@ -113,13 +112,13 @@ class XGBoost(Forecaster):
         """(B, N, H, C)."""
         if self.strategy != "recursive":
             return self._scored(windows)
-        steps = []
-        for _ in task.leads:
-            step = self._scored(windows)  # (B, N, 1, C)
-            steps.append(step)
-            values = np.concatenate([windows.values[:, :, 1:], step], axis=2)  # (B, N, L, V)
-            windows = replace(windows, values=values, origins=windows.origins + np.timedelta64(task.step))
-        return np.concatenate(steps, axis=2)  # (B, N, H, C)
+        context = windows.values.shape[2]
+        room = np.pad(windows.values, ((0, 0), (0, 0), (0, task.horizon), (0, 0)))  # (B, N, L+H, C)
+        for h in range(task.horizon):
+            origins = windows.origins + h * np.timedelta64(task.step)  # (B,)
+            seen = Windows(room[:, :, h : h + context], origins, None, windows.series)
+            room[:, :, context + h] = self._scored(seen)[:, :, 0]  # (B, N, C)
+        return room[:, :, context:]  # (B, N, H, C)
 
     def _scored(self, windows: Windows) -> np.ndarray:
         """(B, N, H, C) of what the boosters reach in one go."""

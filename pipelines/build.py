@@ -16,6 +16,7 @@ from pipelines.fleet import Edges, Fleet, Nowcaster, Settings
 Config = Mapping[str, Any]
 PARTS = ("source", "store", "tracker", "executor")
 GRID = ("models", "reducers", "policies")
+FULL, NEVER = {"_target_": "forecast.reduce.Full"}, {"_target_": "forecast.policy.Never"}  # of the baselines
 
 
 def allowed_targets(config: Config) -> tuple[str, ...]:
@@ -42,6 +43,8 @@ def build_fleet(config: Config, folder: Path) -> Fleet:
     specs = {k: config[k] for k in PARTS}
     if "allowed" in specs["tracker"]:  # registered models may be made of the user's classes too
         specs["tracker"] = {**specs["tracker"], "allowed": allowed}
+    if "period" in specs["tracker"]:  # a metric's time is its slot's
+        specs["tracker"] = {**specs["tracker"], "period": specs["tracker"]["period"] or task.step}
     parts = {k: from_spec(spec, allowed) for k, spec in specs.items()}
     settings = Settings(
         history=config["history"],
@@ -58,7 +61,7 @@ def build_fleet(config: Config, folder: Path) -> Fleet:
 def nowcasters(config: Config, allowed: tuple[str, ...]) -> list[Nowcaster]:
     """Every {model} x {reducer} x {policy} of the grid, after the baselines, which are trained once on everything.
 
-    Each group is a mapping from label to spec; the labels make the names.
+    Each group is a mapping from label to spec; the labels make the names. What is a baseline already is not made twice.
     """
     grid, baselines = config["grid"], config.get("baselines") or {}
     for group in GRID:
@@ -68,13 +71,12 @@ def nowcasters(config: Config, allowed: tuple[str, ...]) -> list[Nowcaster]:
     for spec in (*baselines.values(), *grid["models"].values(), *grid["policies"].values()):
         from_spec(spec, allowed)  # built for each nowcaster or training; here only so that what is wrong is told now
     made = []
-    full, never = {"_target_": "forecast.reduce.Full"}, {"_target_": "forecast.policy.Never"}
     for label, spec in baselines.items():
         labels = {"model": label, "reducer": "full", "policy": "never"}
-        made.append(Nowcaster(label, spec, from_spec(full), from_spec(never), labels))
+        made.append(Nowcaster(label, spec, from_spec(FULL), from_spec(NEVER), labels))
     for (m, model), r, (p, policy) in product(grid["models"].items(), reducers, grid["policies"].items()):
-        if m in baselines:
-            continue
+        if (model, grid["reducers"][r], policy) == (baselines.get(m), FULL, NEVER):
+            continue  # it is that baseline
         labels = {"model": m, "reducer": r, "policy": p}
         made.append(Nowcaster(f"{m}.{r}.{p}", model, reducers[r], from_spec(policy, allowed), labels))
     return made

@@ -23,8 +23,11 @@ KEYS = {*GROUPS, *TEXTS, *DURATIONS, *SWITCHES, *LISTS, *SECTIONS, "history", "s
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 
-def checked(config: Mapping[str, Any]) -> dict[str, Any]:
+def checked(config: Mapping[str, Any], needed: Sequence[str] = ()) -> dict[str, Any]:
     """`config` with its settings of the right types. Keys that begin with `_` are the user's own.
+
+    Args:
+        needed: groups that must have a choice.
 
     Raises:
         UnknownNameError, SchemaError: what was given, what is allowed.
@@ -32,7 +35,13 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     for name in config:
         if name not in KEYS and not name.startswith("_"):
             raise UnknownNameError("key", name, KEYS)
+    for group in needed:
+        if not isinstance(config.get(group), Mapping):
+            raise SchemaError(f"{group} is {config.get(group)!r}: it must be a choice of conf/{group}/, {group}=NAME")
     for section, known in SECTIONS.items():
+        if not isinstance(config.get(section), Mapping):
+            keys = f"{section}.{', '.join(known)}"
+            raise SchemaError(f"{section} is {config.get(section)!r}: it has keys of its own, set these: {keys}")
         for name in config[section]:
             if name not in known:
                 raise UnknownNameError(f"key of {section}", name, known)

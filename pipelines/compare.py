@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
@@ -14,7 +15,7 @@ from pipelines.efficiency import PERIOD, with_efficiency
 
 NAMES = ("experiment", "fleet", "nowcaster")
 CHOICES = ("model", "reducer", "policy")
-PER_TARGET = ("mae/", "skill/", "coverage80/")
+PER_TARGET = ("mae/", "skill/", "coverage")
 TOTALS = ("cpu_s", "dC", "dE", "ENC", "retrains", "rows")
 LOW_IS_GOOD = ("mae/", "cpu_s", "dC", "dE", "ENC")
 HIGH_IS_GOOD = ("skill",)
@@ -31,7 +32,7 @@ def compare(runs: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         `experiment`, `fleet`, `nowcaster` where they differ, `model, reducer, policy`, every other parameter that
-        differs, then the metrics that any run has of `mae/<target>, skill/<target>, coverage80/<target>, cpu_s, dC,
+        differs, then the metrics that any run has of `mae/<target>, skill/<target>, coverage<n>/<target>, cpu_s, dC,
         dE, ENC, retrains, rows`, then `first_slot, slots` where the runs went over different stretches. Null where a
         run has none. dC, dE and ENC of runs made apart are computed here, see `with_efficiency`.
 
@@ -105,7 +106,8 @@ def _best_first(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _condensed(table: pl.DataFrame) -> pl.DataFrame:
-    for prefix in ("skill/", "coverage80/"):
+    means = dict.fromkeys(c.split("/")[0] + "/" for c in table.columns if c.startswith(("skill/", "coverage")))
+    for prefix in means:
         columns = [c for c in table.columns if c.startswith(prefix)]
         if len(columns) > 1:
             table = table.with_columns(pl.mean_horizontal(columns).alias(columns[0])).drop(columns[1:])
@@ -127,8 +129,8 @@ def _best(column: pl.Series) -> float | None:
 
 def _heading(name: str) -> str:
     """Header "mae/temperature" on two lines, long words cut, so that four targets fit."""
-    words = HEADINGS.get(name, name).replace("coverage80", "in 80 %").split("/")
-    return "\n".join(word if len(word) <= 7 else word[:5] + "." for word in words)
+    words = re.sub(r"^coverage([\d.]+)", r"in \1 %", HEADINGS.get(name, name)).split("/")
+    return "\n".join(word if len(word) <= 7 or "%" in word else word[:5] + "." for word in words)
 
 
 def _cell(name: str, value: object, best: float | None) -> Text:

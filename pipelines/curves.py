@@ -6,8 +6,9 @@ import polars as pl
 
 from forecast.metrics import scores
 from pipelines.fleet import Fleet
+from pipelines.summary import percent
 
-CURVES = {"mae": "mae", "crps": "crps", "coverage": "coverage80", "width": "width80"}
+CURVES = {"mae": "mae", "crps": "crps", "coverage": "coverage{}", "width": "width{}"}  # {}: nominal, in per cent
 
 
 def log_curves(fleet: Fleet) -> None:
@@ -16,9 +17,10 @@ def log_curves(fleet: Fleet) -> None:
     if settled.is_empty():
         return
     table = scores(settled, by=["nowcaster", "lead", "variable"])
+    nominal = percent(table)
     for (name, lead), rows in table.group_by("nowcaster", "lead", maintain_order=True):
         metrics = {
-            f"lead/{label}/{row['variable']}": row[score]
+            f"lead/{label.format(nominal)}/{row['variable']}": row[score]
             for row in rows.filter(pl.col("mae").is_not_null()).iter_rows(named=True)
             for score, label in CURVES.items()
             if row.get(score) is not None

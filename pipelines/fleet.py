@@ -105,6 +105,7 @@ class Fleet:
         self.charged = self.meter.table()  # what earlier slots have recorded already
         self.workers: dict[int, float] = {}  # pid -> CPU seconds it had when it last answered
         self._models: dict[str, tuple[str, Forecaster]] = {}
+        self.owed_s = self._take_debts()
         self._remember()
 
     def _remember(self) -> None:
@@ -119,9 +120,20 @@ class Fleet:
                 store.records("forecasts", since=since), store.records("settled", since=since), self.state.slot
             )
 
+    def _take_debts(self) -> float:
+        """Charge what a `train` before used, so that the next slot records it; its CPU seconds."""
+        if self.state.owed:
+            self.meter.absorb({"version": VERSION, "charges": self.state.owed}, child=False)
+        return self.meter.total_cpu_s
+
+    @property
+    def charged_cpu_s(self) -> float:
+        """CPU seconds charged for what this process and its children did."""
+        return self.meter.total_cpu_s - self.owed_s
+
     def charge_start(self, cpu_s: float) -> None:
         """Charge what was used before this fleet existed (start, imports) to overhead."""
-        self.charge_overhead(cpu_s - self.meter.total_cpu_s)
+        self.charge_overhead(cpu_s - self.charged_cpu_s)
 
     def charge_overhead(self, cpu_s: float, *, child: bool = False) -> None:
         """Charge CPU seconds measured elsewhere (`child`: by a child process, whose clock will report them again)."""
@@ -145,8 +157,10 @@ class Fleet:
         return int(slot.timestamp() // self.task.step.total_seconds())
 
     def save(self, slot: datetime | None) -> None:
+        """Keep the memory: after a slot, or between two, when what was spent is left to the next to record."""
         for nowcaster in self.nowcasters.values():
             self.state.of(nowcaster.name).policy = nowcaster.policy.state()
+        self.state.owed = [] if slot != self.state.slot else self.meter.record()["charges"]
         self.state.slot = slot
         save_state(self.state, self.folder)
 

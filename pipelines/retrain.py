@@ -9,12 +9,10 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 
-import polars as pl
-
 from forecast.panel import Panel
 from forecast.reduce import Reducer, Reduction, reduced
 from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
-from pipelines.training import FAILURES, PAIR, TrainingJob, TrainingOutcome, train, worded
+from pipelines.training import FAILURES, TrainingJob, TrainingOutcome, train, worded
 
 
 def trained(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel, slot: datetime) -> list[TrainingOutcome]:
@@ -27,7 +25,7 @@ def trained(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel, slot: dat
         if isinstance(reduction, str):
             found[nowcaster.name] = TrainingOutcome(nowcaster.name, False, reduction, failed=True)
         else:
-            with fleet.meter.charge(nowcaster.name, "check"):
+            with fleet.meter.charge(nowcaster.name, "reduce"):
                 jobs.append(_job(fleet, nowcaster, history, reduction, slot))
     with fleet.meter.charge(OVERHEAD, "overhead"):
         found |= {outcome.nowcaster: outcome for outcome in _run(fleet, jobs)}
@@ -58,7 +56,6 @@ def _job(fleet: Fleet, nowcaster: Nowcaster, history: Panel, reduction: Reductio
         fleet.model_folder(nowcaster.name, _version(slot)),
         champion,
         check,
-        _champion_rows(fleet, nowcaster.name, slot, check) if champion and check else pl.DataFrame(),
         fleet.settings.refit,
     )
 
@@ -83,16 +80,6 @@ def _reductions(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel) -> di
     return found
 
 
-def _champion_rows(fleet: Fleet, name: str, slot: datetime, check: int) -> pl.DataFrame:
-    """The present champion's forecasts as issued whose truth lies in the check window, settled by now."""
-    after = slot - check * fleet.task.step
-    settled = fleet.edges.store.records("settled", since=after)
-    if settled.is_empty():
-        return settled
-    its = (pl.col("nowcaster") == name) & (pl.col("version") == fleet.state.of(name).version)
-    return settled.filter(its & (pl.col("time") > after)).select(*PAIR, "error")
-
-
 def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
     """Take over a promoted model, tell the policy, count what it cost."""
     memory = fleet.state.of(outcome.nowcaster)
@@ -104,6 +91,13 @@ def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
     if not outcome.failed:
         fleet.nowcasters[outcome.nowcaster].policy.trained(outcome.promoted, outcome.reference)
     _account(fleet, outcome)
+
+
+def forget(fleet: Fleet, name: str) -> None:
+    """Count a champion that cannot be read as none: the nowcaster begins anew, with nothing to wait for."""
+    memory = fleet.state.of(name)
+    memory.version, memory.trained_at, memory.data_end = "", None, None
+    memory.attempted_at, memory.failures = None, 0
 
 
 def _account(fleet: Fleet, outcome: TrainingOutcome) -> None:

@@ -12,11 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from forecast.errors import ForecastError
-from pipelines.checking import KEYS, checked
+from pipelines.checking import GROUPS, KEYS, checked
 
 CONFIG = "pkg://forecast.conf"
 TAKE_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
-LOOP = ("model", "reducer", "policy", "executor", "source", "store", "model@baselines.persistence")
+CHOICE = ("model", "reducer", "policy")
+LOOP = (*CHOICE, "executor", "source", "store", "model@baselines.persistence")
 UNUSED = {"compare": (*LOOP, "task", "variables"), "ui": (*LOOP, "task", "variables"), "status": (*LOOP, "tracker")}
 
 
@@ -29,6 +30,12 @@ def run(job: str, overrides: Sequence[str]) -> int:
 
     from pipelines.wording import config_error
 
+    for word in overrides:  # which Hydra meets with a traceback that does not say the group
+        group, _, value = word.partition("=")
+        if value == "null" and group in GROUPS:
+            told = f"{group} is null: it must be a choice of conf/{group}/, {group}=NAME"
+            print(f"forecast {job}: {told}", file=sys.stderr)
+            return ForecastError.exit_code
     codes: list[int] = []
     spent_s = [0.0]  # CPU seconds of the process when the job before ended
 
@@ -59,6 +66,12 @@ def _left_out(job: str, overrides: Sequence[str]) -> list[str]:
     return [f"~{group}" for group in UNUSED.get(job, ()) if group not in given]
 
 
+def _needed(job: str, config: dict[str, Any]) -> list[str]:
+    """Groups that the job cannot do without; a grid says itself which models, reducers and policies."""
+    spared = {*UNUSED.get(job, ()), "baselines", *(CHOICE if config.get("grid") else ())}
+    return [group for group in GROUPS if group not in spared]
+
+
 def _in_order(words: Sequence[str]) -> list[str]:
     """Overrides first, then flags with their values: Hydra's parser takes no override after a flag.
 
@@ -80,7 +93,7 @@ def _guarded(job: str, config: Any, overrides: Sequence[str], before_s: float) -
     try:
         plain, choices = _plain(config, overrides)
         work: Callable[..., int] = importlib.import_module(f"pipelines.jobs.{job}").main
-        return work({**checked(plain), "cpu_before_s": before_s}, choices)
+        return work({**checked(plain, _needed(job, plain)), "cpu_before_s": before_s}, choices)
     except ForecastError as error:
         print(f"forecast {job}: {error}", file=sys.stderr)
         return error.exit_code

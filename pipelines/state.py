@@ -40,6 +40,12 @@ class FleetState:
     slot: datetime | None = None
     series: list[str] = field(default_factory=list)
     nowcasters: dict[str, NowcasterState] = field(default_factory=dict)
+    owed: list[dict[str, Any]] = field(default_factory=list)  # charges of a `train`: the next slot records them
+
+    @property
+    def trained_at(self) -> datetime | None:
+        """When the newest champion was trained."""
+        return max((n.trained_at for n in self.nowcasters.values() if n.trained_at), default=None)
 
     def of(self, name: str) -> NowcasterState:
         return self.nowcasters.setdefault(name, NowcasterState())
@@ -68,9 +74,11 @@ def load_state(folder: Path) -> FleetState:
     try:
         raw = json.loads(path.read_text())
         nowcasters = {name: NowcasterState(**_times(s)) for name, s in raw["nowcasters"].items()}
-        return FleetState(_time(raw["slot"]), list(raw["series"]), nowcasters)
+        return FleetState(_time(raw["slot"]), list(raw["series"]), nowcasters, list(raw.get("owed", ())))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise SchemaError(f"{path} is damaged ({error}): restore it, or delete it to start the fleet anew") from error
+        raise SchemaError(
+            f"{path} is damaged ({error}): restore it, or delete the whole folder {folder} to start the run anew"
+        ) from error
 
 
 def _times(raw: dict[str, Any]) -> dict[str, Any]:

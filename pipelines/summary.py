@@ -17,10 +17,12 @@ RATIOS = ("dC", "dE", "ENC")
 
 
 def summarise(fleet: Fleet) -> pl.DataFrame:
-    """One row per nowcaster: labels, `mae/<target>`, `skill/<target>`, `coverage80/<target>`, `cpu_s`, `dC`, `dE`, ...
+    """One row per nowcaster: labels, `mae/<target>`, `skill/<target>`, `coverage<n>/<target>`, `cpu_s`, `dC`, `dE`, ...
 
     Error and cost are compared with the same model retrained in every slot on the full history; null where the
-    fleet has no such nowcaster. E is the mean over targets of MAE against that reference, on identical pairs.
+    fleet has no such nowcaster. Coverage is that of the widest interval, n its nominal per cent: 80 for the levels
+    0.1 and 0.9; absent without an interval. E is the mean over targets of MAE against that reference, on identical
+    pairs.
     """
     store = fleet.edges.store
     settled = store.records("settled")
@@ -39,11 +41,12 @@ def _labels(nowcasters: Iterable[Nowcaster]) -> pl.DataFrame:
 
 def _errors(settled: pl.DataFrame, targets: Sequence[str]) -> pl.DataFrame:
     names = set(settled["nowcaster"].unique())
-    found = scores(settled, by=["nowcaster", "variable"]).select("nowcaster", "variable", "mae", "coverage")
+    found = scores(settled, by=["nowcaster", "variable"])
+    nominal = percent(found)
     if BASELINE in names:
         gains = skill(settled, BASELINE, by=["variable"]).select("nowcaster", "variable", skill="skill_mae")
         found = found.join(gains, on=["nowcaster", "variable"], how="left", maintain_order="left")
-    columns = {"mae": "mae", "coverage": "coverage80", "skill": "skill"}
+    columns = {"mae": "mae", "coverage": f"coverage{nominal}", "skill": "skill"}
     wide = found.select("nowcaster").unique(maintain_order=True)
     for column, prefix in columns.items():
         for target in targets:
@@ -53,6 +56,15 @@ def _errors(settled: pl.DataFrame, targets: Sequence[str]) -> pl.DataFrame:
                 )
                 wide = wide.join(one, on="nowcaster", how="left", maintain_order="left")
     return wide
+
+
+def percent(scored: pl.DataFrame) -> str:
+    """Nominal coverage of the widest interval among `scores`, in per cent; empty if there is none.
+
+    >>> percent(pl.DataFrame({"nominal": [0.9, 0.9]}))
+    '90'
+    """
+    return f"{100 * scored['nominal'][0]:g}" if "nominal" in scored.columns and scored.height else ""
 
 
 def _costs(store: Store) -> pl.DataFrame:

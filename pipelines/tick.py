@@ -14,13 +14,15 @@ from typing import cast
 import numpy as np
 import polars as pl
 
+from forecast.errors import CorruptModelError
 from forecast.panel import Panel, stamp
 from forecast.policy import Action, Situation
 from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
 from pipelines.records import cost_rows, decision_rows, forecast_rows
-from pipelines.retrain import apply, trained
+from pipelines.retrain import apply, forget, trained
 from pipelines.show import show
 from pipelines.slot import Slot
+from pipelines.sources.grid import on_grid
 from pipelines.training import FAILURES, backtest_errors, scaled_loss, scaled_mean, worded
 
 
@@ -47,17 +49,19 @@ def ingest(fleet: Fleet, this: Slot) -> None:
     """Poll the source and append, rows and positions in one commit.
 
     What was rejected and which series are new is recorded first: once the positions have moved, no poll brings
-    it again.
+    it again. Rows off the task's grid are rejected here, since one of them would stop every nowcaster.
     """
     store, key = fleet.edges.store, fleet.key(this.slot)
     with fleet.meter.charge(OVERHEAD, "ingest"):
-        batch = fleet.edges.source.poll(store.positions(), this.now)
+        batch = on_grid(fleet.edges.source.poll(store.positions(), this.now), fleet.task.step, this.slot)
         if batch.rejected.height:
             store.record("rejected", batch.rejected.with_columns(slot=pl.lit(this.slot)), key)
+            fleet.probe("rejected")
         if batch.frame.height or (batch.rejected.height and batch.positions):
             new = sorted(set(batch.frame["series"]) - set(fleet.state.series)) if batch.frame.height else []
             if new:
                 store.record("series", pl.DataFrame({"series": new}).with_columns(slot=pl.lit(this.slot)), key)
+                fleet.probe("series")
             store.append(batch.frame, batch.positions)
             fleet.probe("append")
         found = store.records("series", since=fleet.state.slot)
@@ -80,7 +84,8 @@ def settle(fleet: Fleet, this: Slot) -> None:
 
 
 def decide(fleet: Fleet, this: Slot) -> None:
-    """Ask every policy; an error that cannot be told counts as no news."""
+    """Ask every policy; an error that cannot be told counts as no news, a champion that cannot be read as none."""
+    load(fleet, this)
     errors = this.matured.partition_by("nowcaster", as_dict=True) if this.matured.height else {}
     for name, nowcaster in fleet.nowcasters.items():
         with fleet.meter.charge(name, "check"):
@@ -92,6 +97,22 @@ def decide(fleet: Fleet, this: Slot) -> None:
                 this.fault(name, f"check: {worded(failure)}")
             now = Situation(this.slot, state.trained_at, state.attempted_at, state.failures, error)
             this.decisions[name] = nowcaster.policy.decide(now)
+
+
+def load(fleet: Fleet, this: Slot) -> None:
+    """Load the champions that this process does not have yet; nobody pays for the libraries of the first one.
+
+    One whose folder is damaged is told and forgotten. Whatever else fails is told where the champion is used.
+    """
+    with fleet.meter.charge(OVERHEAD, "overhead"):
+        for name in fleet.nowcasters:
+            try:
+                fleet.model(name)
+            except CorruptModelError as damage:
+                this.fault(name, f"champion: {worded(damage)}")
+                forget(fleet, name)
+            except FAILURES:
+                continue
 
 
 def _error(fleet: Fleet, this: Slot, nowcaster: Nowcaster, rows: pl.DataFrame | None) -> float:
@@ -129,6 +150,7 @@ def predict(fleet: Fleet, this: Slot) -> None:
     """Every nowcaster that has a champion forecasts from this slot; one that cannot is noted, the others go on."""
     with fleet.meter.charge_shared(list(fleet.nowcasters), "features"):
         panel = _panel(fleet, this, fleet.task.context)
+    load(fleet, this)
     parts = []
     for name in fleet.nowcasters if panel.series else ():
         with fleet.meter.charge(name, "predict"):
@@ -160,9 +182,11 @@ def log(fleet: Fleet, this: Slot) -> None:
     with fleet.meter.charge(OVERHEAD, "log"):
         decisions = decision_rows(this, fleet.state)
         store.record("decisions", decisions, key)
+        fleet.probe("decisions")
         costs = cost_rows(fleet.meter.table(), fleet.charged, this.slot)
         fleet.charged = fleet.meter.table()
         store.record("costs", costs, key)
+        fleet.probe("costs")
         show(fleet, this, costs)
 
 

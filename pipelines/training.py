@@ -39,7 +39,6 @@ class TrainingJob:
         panel: reduced history up to the slot. task: the question.
         folder: where a promoted model goes. champion: folder of the present model, if any.
         check_rows: rows for the comparison, the newest ones; 0 = promote at once.
-        champion_rows: the settled rows of that very model in that window, with `error`; may be empty.
         refit: after a won comparison, train once more on every row.
     """
 
@@ -51,7 +50,6 @@ class TrainingJob:
     folder: Path
     champion: Path | None = None
     check_rows: int = 0
-    champion_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     refit: bool = True
 
 
@@ -59,8 +57,10 @@ class TrainingJob:
 class TrainingOutcome:
     """How a training ended; losses are scaled mean absolute errors on the check rows, NaN where not measured.
 
-    Challenger and champion are compared on identical pairs, in one scale, the challenger's. `reference` is L_ref,
-    what is to be expected from now on: the loss of the model that goes on, on all its check rows, in its own scale.
+    Challenger and champion are compared on identical pairs, in one scale, the challenger's, and on the same
+    information: both forecast the check rows again from the rows as known today. `reference` is L_ref, what is to be
+    expected from now on: the loss of the model that goes on, on all its check rows, in its own scale. Where rows come
+    late it is slightly optimistic: the contexts of a backtest are complete, those of a live forecast were not.
     """
 
     nowcaster: str
@@ -138,12 +138,14 @@ def _champion(job: TrainingJob) -> Forecaster | None:
 def _check_rows(
     job: TrainingJob, model: Forecaster, champion: Forecaster | None, start: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Errors of challenger and champion in the check window, each on rows that it was not trained on."""
+    """Errors of challenger and champion in the check window, each on rows that it was not trained on.
+
+    Both are made now, from one panel: what the champion issued then was made without the rows that came late, and
+    a challenger that does not forecast any better would win by them.
+    """
     mine = backtest_errors(model, job.panel, start)
     if champion is None:
         return mine, mine.clear()
-    if job.champion_rows.height:
-        return mine, job.champion_rows
     return mine, backtest_errors(champion, job.panel, start).filter(pl.col("origin") >= champion.data_end_)
 
 
@@ -151,9 +153,10 @@ def _losses(mine: pl.DataFrame, theirs: pl.DataFrame, model: Forecaster, alone: 
     """Both losses on the same (series, variable, origin, lead) pairs, in the challenger's scale; on all if alone."""
     if alone:
         return {"challenger_loss": scaled_loss(mine, model), "champion_loss": float("nan")}
-    own = mine.join(theirs.select(PAIR), on=list(PAIR), how="semi")
-    other = theirs.join(mine.select(PAIR), on=list(PAIR), how="semi")
-    return {"challenger_loss": scaled_loss(own, model), "champion_loss": scaled_loss(other, model)}
+    other = theirs.select(*PAIR, other="error")
+    both = mine.join(other, on=list(PAIR), how="inner", maintain_order="left")  # one order: equal models tie exactly
+    champion_loss = scaled_loss(both.with_columns(error="other"), model)
+    return {"challenger_loss": scaled_loss(both, model), "champion_loss": champion_loss}
 
 
 def backtest_errors(model: Forecaster, panel: Panel, after: datetime) -> pl.DataFrame:

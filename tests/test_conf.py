@@ -13,7 +13,7 @@ from forecast.detect import Detector
 from forecast.forecaster import Forecaster
 from forecast.policy import Policy
 from forecast.reduce import Reducer
-from forecast.schema import Task, Variable
+from forecast.schema import Task, Variable, duration
 from forecast.spec import ALLOWED, from_spec, to_spec
 from pipelines.build import build_fleet
 from pipelines.checking import KEYS, check_targets, checked
@@ -74,6 +74,23 @@ def test_without_a_grid_the_choice_stands_beside_the_baselines(tmp_path: Path) -
     config = checked(composed(tmp_path, "tracker=none", "store=memory"))
     grid = single(config, {"model": "xgboost", "reducer": "full", "policy": "on_drift"})
     assert list(build_fleet({**config, "grid": grid}, tmp_path).nowcasters) == ["persistence", "xgboost.full.on_drift"]
+
+
+@pytest.mark.parametrize(("choice", "made"), [("full.never", 1), ("full.always", 2), ("thin.never", 2)])
+def test_a_baseline_is_not_made_twice_and_nothing_else_is_left_out(tmp_path: Path, choice: str, made: int) -> None:
+    reducer, policy = choice.split(".")
+    words = ("tracker=none", "store=memory", "model=persistence", f"reducer={reducer}", f"policy={policy}")
+    config = checked(composed(tmp_path, *words))
+    grid = single(config, {"model": "persistence", "reducer": reducer, "policy": policy})
+    names = list(build_fleet({**config, "grid": grid}, tmp_path).nowcasters)
+    assert names == ["persistence", f"persistence.{choice}"][:made]
+
+
+def test_mlflow_measures_time_in_steps_of_the_task(tmp_path: Path) -> None:
+    for given, period in (((), 900), (("tracker.period=5m",), 300)):
+        config = checked(composed(tmp_path, "+experiment=nyc", "store=memory", "task.step=15m", *given))
+        tracker = build_fleet(config, tmp_path).edges.tracker
+        assert duration(tracker.period).total_seconds() == period  # type: ignore[attr-defined]
 
 
 def test_the_keys_that_are_checked_are_those_of_the_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecast.checks import CHECKS, Make, check_forecaster
+from forecast.checks import CHECKS, Make, check_forecaster, synthetic_panel, synthetic_task
 from forecast.checks.expect import ContractError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
@@ -217,6 +217,17 @@ class MixesSeries(Honest):
         return super()._predict(windows, task) + 0.1 * others[..., None]
 
 
+class LeansOnANeighbour(Honest):
+    """Moves with the other series, and takes zero for the one that is silent."""
+
+    traits = Traits(missing=True, regional=True)
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        last = np.nan_to_num(windows.last_known(len(task.targets)))  # (B, N, C)
+        others = (last - self.means_[:, : len(task.targets)]).mean(1, keepdims=True)  # (B, 1, C)
+        return super()._predict(windows, task) + 0.05 * others[:, :, None, :, None]
+
+
 PLANTED = [
     (Peeks, "check_future_is_unseen", "values after the origin"),
     (ReadsTheMemoryBehind, "check_training_ends_at_its_end", "rows after the end"),
@@ -241,6 +252,7 @@ PLANTED = [
     (LeavesLooseState, "check_constructor_only_stores", "end in an underscore"),
     (DividesByTheScale, "check_constant_series", "NaN or infinite"),
     (CannotCountGaps, "check_missing_values", "NaN or infinite"),
+    (LeansOnANeighbour, "check_dead_neighbour_is_harmless", "a silent neighbour makes the errors"),
     (ThinksInDegrees, "check_scale", "outside their range"),
     (NeedsMoreThanItSays, "check_short_history", "out of bounds"),
 ]
@@ -259,6 +271,20 @@ def test_the_honest_model_passes(check: Callable[[Make], None]) -> None:
 
 def test_the_honest_model_saves() -> None:
     NAMED["check_save_and_load"](Honest)
+
+
+class Crosses(Honest):
+    """Gives its quantiles in the wrong order, all of them above the median."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task)[..., [task.median] * 3] + np.array([2.0, 0.0, 1.0])
+
+
+def test_the_median_stays_where_quantiles_cross() -> None:
+    panel, task = synthetic_panel(), synthetic_task()
+    found, honest = Crosses().fit(panel, task).predict(panel), Honest().fit(panel, task).predict(panel)
+    np.testing.assert_array_equal(found.point, honest.point)
+    np.testing.assert_allclose(found.quantiles - found.point[..., None], np.broadcast_to([0.0, 0, 1], (3, 3, 2, 3)))
 
 
 class LoadsOnlyWhereItWasFitted(Honest):

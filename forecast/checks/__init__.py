@@ -4,7 +4,7 @@ Each check takes a function that makes a new, unfitted model, and raises when a 
 
 >>> from models.persistence import Persistence
 >>> check_forecaster(Persistence, exclude={"check_save_and_load": "starts a process: too slow for an example"})
-33
+34
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ CHECKS: list[Callable[[Make], None]] = [
     gaps.check_newest_value_missing,
     gaps.check_stale_series,
     gaps.check_dead_series,
+    gaps.check_dead_neighbour_is_harmless,
     gaps.check_dead_from_the_start,
     gaps.check_unseen_series,
     gaps.check_absent_series,

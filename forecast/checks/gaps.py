@@ -6,7 +6,10 @@ import numpy as np
 
 from forecast.checks.data import NAMES, Make, synthetic_panel, synthetic_task, with_values
 from forecast.checks.expect import expect, expect_fine, expect_same
+from forecast.panel import moment
 from forecast.result import Forecast, Status
+from forecast.schema import Variable
+from forecast.windows import truth_at
 
 
 def check_missing_values(make: Make) -> None:
@@ -50,6 +53,24 @@ def check_dead_series(make: Make) -> None:
     values = synthetic_panel().values.copy()  # (N, T, C)
     values[1, -task.context :] = np.nan
     _expect_one_out(make, values, Status.MISSING)
+
+
+def check_dead_neighbour_is_harmless(make: Make) -> None:
+    """A series at quite another level goes silent: the errors of the others at most double, for regional models too."""
+    task = synthetic_task(targets=(Variable("temperature"), Variable("humidity")), past=(Variable("wind"),))
+    plain, fitted, rows = synthetic_panel(400), 300, np.arange(330, 390)
+    panel = with_values(plain, plain.values + np.array([0.0, 100.0, 1000.0])[:, None, None])
+    silenced = panel.values.copy()  # (N, T, C)
+    silenced[2, fitted:] = np.nan
+    model = make().fit(panel.rows(slice(0, fitted)), task)
+    origins = [moment(t) for t in panel.times[rows]]
+    truth = truth_at(panel, task, rows)[:, :2]  # (B, 2, H, C)
+    errors = []
+    for given in (panel, with_values(panel, silenced)):
+        point = np.stack([f.point[:2] for f in model.predict_at(given, origins)])  # (B, 2, H, C)
+        errors.append(np.abs(point - truth).mean((0, 1, 2)))  # (C,)
+    worst = float((errors[1] / errors[0]).max())
+    expect(worst <= 2, f"a silent neighbour makes the errors of other series {worst:.3g} times as large")
 
 
 def check_dead_from_the_start(make: Make) -> None:

@@ -65,8 +65,10 @@ class PageHinkley(Detector):
         seen, mean, up, down = state["seen"], state["mean"], state["up"], state["down"]  # each (S,)
         seen += 1
         mean += (1 / seen) * (error - mean)
-        given = ~np.isnan(state["reference"])  # (S,)
-        deviation = error - np.where(given, state["reference"], mean)  # (S,)
+        reference = state["reference"]  # (S,)
+        given = reference == reference  # (S,), False for NaN
+        usual = np.where(given, reference, mean) if given.any() else mean  # (S,)
+        deviation = error - usual  # (S,)
         for total, sign in ((up, -1), (down, 1)):
             total *= self.alpha
             total += deviation

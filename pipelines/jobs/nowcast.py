@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pipelines.console import plain_table, wide_console
 from pipelines.jobs.failures import Failures, raise_if_not_fresh
+from pipelines.jobs.guards import refuse_the_past, refuse_unknown_series
 from pipelines.jobs.moments import clock_of
 from pipelines.jobs.setting_up import opened_fleet, tracked
 from pipelines.slot import Slot
@@ -26,6 +27,8 @@ def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
             last = f"slot {state.slot:%Y-%m-%d %H:%M} is done" if state.slot else "no slot is due"
             console.print(f"nothing to do: {last}", soft_wrap=True)
             return 0
+        refuse_the_past(fleet, slots[0])
+        refuse_unknown_series(fleet, slots[-1])
         with tracked(fleet, config):
             done = [this for slot in slots if (this := tick(fleet, slot)) is not None]
         if done[-1].forecasts.height:

@@ -21,6 +21,7 @@ from pipelines.console import wide_console
 from pipelines.curves import log_curves
 from pipelines.fleet import OVERHEAD, Fleet
 from pipelines.jobs.failures import Failures, raise_if_not_fresh
+from pipelines.jobs.guards import refuse_the_past
 from pipelines.jobs.moments import replay_slots
 from pipelines.jobs.setting_up import opened_fleet, tracked
 from pipelines.report import write_report
@@ -35,7 +36,7 @@ ACCOUNTING = "accounting.json"  # written last: where it is, the replay before w
 FINAL = (
     "mae/",
     "skill/",
-    "coverage80/",
+    "coverage",
     "cpu_s",
     "wall_s",
     "dC",
@@ -56,6 +57,8 @@ def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
         todo = [s for s in slots if fleet.state.slot is None or s > fleet.state.slot]
         if not todo and (fleet.folder / ACCOUNTING).exists():
             return _say_done(fleet, len(slots), console)
+        if todo:
+            refuse_the_past(fleet, todo[0])
         (fleet.folder / ACCOUNTING).unlink(missing_ok=True)
         fleet.settings = replace(fleet.settings, register=False)  # the last champions are registered at the end
         with tracked(fleet, config):
@@ -141,6 +144,6 @@ def _log_final(fleet: Fleet, table: pl.DataFrame) -> None:
 
 def accounting(fleet: Fleet, before_s: float) -> dict[str, float]:
     """CPU seconds charged, to nowcasters and overhead, beside those used, children included; and peak memory."""
-    charged, used = fleet.meter.total_cpu_s, cpu_s() - before_s
+    charged, used = fleet.charged_cpu_s, cpu_s() - before_s
     peak = read_clocks().peak_mb
     return {"charged_cpu_s": charged, "process_cpu_s": used, "share": charged / used, "peak_mb": peak}

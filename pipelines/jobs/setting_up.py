@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines.build import build_fleet
 from pipelines.fleet import OVERHEAD, Fleet
+from pipelines.jobs.identity import check_identity, keep_identity
 from pipelines.run import cpu_s, run_folder
 from pipelines.slots import RunLock
 from pipelines.threads import ThreadPolicy
@@ -25,6 +26,7 @@ def opened_fleet(config: Mapping[str, Any], choices: Mapping[str, str]) -> Itera
     folder = run_folder(plain)
     with RunLock(folder / "run.lock"):
         fleet = build_fleet(plain, folder)
+        check_identity(fleet)
         fleet.charge_start(cpu_s() - config["cpu_before_s"])
         try:
             yield fleet
@@ -45,6 +47,7 @@ def tracked(fleet: Fleet, config: Mapping[str, Any]) -> Iterator[None]:
         machine = fleet.folder / "machine.json"
         machine.write_text(json.dumps(_threads(config).record(), indent=1))
         tracker.artifact(machine)
+        keep_identity(fleet)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from forecast.errors import SchemaError
 from forecast.schema import duration
 from pipelines.console import plain_table, wide_console
 from pipelines.run import run_folder
@@ -19,13 +20,18 @@ COLUMNS = ("last check", "L_now", "L_ref", "age", "decision", "reason", "version
 
 
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
-    """Print the table; needs nothing but the run's folder, and changes nothing."""
+    """Print the table; needs nothing but the run's folder, and changes nothing.
+
+    Raises:
+        SchemaError: there is no such run.
+    """
     folder = run_folder(dict(config))
+    if not (folder / FILE).exists():
+        raise SchemaError(f"there is no run in {folder}{_others(folder)}")
     state, console = load_state(folder), wide_console()
-    if state.slot is None:
-        console.print(f"{folder} has no finished slot yet{_others(folder)}", soft_wrap=True)
-        return 0
     console.print(_table(state, duration(config["task"]["step"])))
+    if state.slot is None:
+        console.print("models are trained, no slot is done yet: `forecast nowcast` does the first", soft_wrap=True)
     return 0
 
 
@@ -44,22 +50,22 @@ def _table(state: FleetState, step: timedelta) -> Table:
     for name in COLUMNS:
         table.add_column(name, justify="right" if name.startswith("L_") else "left", no_wrap=name != "reason")
     for name, memory in state.nowcasters.items():
-        table.add_row(name, *_cells(memory, state.slot, step))  # type: ignore[arg-type]
+        table.add_row(name, *_cells(memory, state.slot, step))
     return table
 
 
-def _cells(memory: NowcasterState, slot: datetime, step: timedelta) -> tuple[str, ...]:
+def _cells(memory: NowcasterState, slot: datetime | None, step: timedelta) -> tuple[str, ...]:
     last = memory.last
     return (
-        f"{slot:%m-%d %H:%M}",
+        f"{slot:%m-%d %H:%M}" if slot else "-",
         _number(last.get("loss")),
         _number(last.get("reference")),
-        _age(slot - memory.trained_at) if memory.trained_at else "-",
+        _age(slot - memory.trained_at) if slot and memory.trained_at else "-",
         str(last.get("action", "-")),
         _why(memory),
         memory.version or "no model",
         f"{memory.data_end:%m-%d %H:%M}" if memory.data_end else "-",
-        f"{slot + step:%m-%d %H:%M}",
+        f"{slot + step:%m-%d %H:%M}" if slot else "-",
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 
-from forecast.errors import PartialError, SchemaError
+from forecast.errors import PartialError
 from forecast.policy import Action, Decision
 from pipelines.console import wide_console
 from pipelines.fleet import Fleet
+from pipelines.jobs.guards import refuse_the_past, refuse_to_skip, refuse_unknown_series
 from pipelines.jobs.moments import clock_of
 from pipelines.jobs.setting_up import opened_fleet, tracked
 from pipelines.show import show
@@ -23,12 +23,15 @@ from pipelines.tick import ingest, retrain
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
     """Ingest, reduce, train every nowcaster whatever its policy says, register, save; 4 if a training failed.
 
-    The slot stays open: its decisions and forecasts are those of the `nowcast` that follows.
+    The slot stays open: its decisions and forecasts are those of the `nowcast` that follows, which also records in
+    the store what the training cost. No slot may be skipped: once one is done, `train` takes that one or the next.
     """
     console, now = wide_console(), clock_of(config).now()
     with opened_fleet(config, choices) as fleet:
         slot = slot_of(now, fleet.task.step, fleet.settings.latency)
-        _refuse_the_past(fleet, slot)
+        refuse_to_skip(fleet, slot)
+        refuse_the_past(fleet, slot)
+        refuse_unknown_series(fleet, slot)
         with tracked(fleet, config):
             this = Slot.at(fleet, slot)
             ingest(fleet, this)
@@ -38,15 +41,6 @@ def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
             fleet.save(fleet.state.slot)
         _report(fleet, this, console)
     return 0
-
-
-def _refuse_the_past(fleet: Fleet, slot: datetime) -> None:
-    done = fleet.state.slot
-    if done is not None and slot < done:
-        raise SchemaError(
-            f"clock.now stands at slot {slot:%Y-%m-%d %H:%M}, and slot {done:%Y-%m-%d %H:%M} of this run is done: "
-            "a model of the past would replace a newer one. Take a later moment, or another run=NAME"
-        )
 
 
 def _report(fleet: Fleet, this: Slot, console: Console) -> None:

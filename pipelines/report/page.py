@@ -15,10 +15,10 @@ STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em a
 table{border-collapse:collapse;font-size:13px;white-space:nowrap}th,td{padding:3px 9px;text-align:right}
 th{border-bottom:2px solid #444;vertical-align:bottom}td:nth-child(-n+3),th:nth-child(-n+3){text-align:left}
 tr:nth-child(even){background:#f4f6f8}img{max-width:100%}.wide{overflow-x:auto}h2{margin-top:1.6em}small{color:#666}"""
-NOTE = """MAE in the target's unit; skill = 1 - MAE / MAE of persistence on identical (origin, lead) pairs; coverage80 =
-share of truths inside the 0.1 to 0.9 interval; cpu_s = CPU seconds of everything the nowcaster did; dC, dE = per cent
-against the same model retrained every slot on the full history, dE as mean over targets of the MAE ratio;
-ENC = (E / E_ref) (C / C_ref), below 1 pays; rows = mean rows of a training."""
+NOTE = """MAE in the target's unit; skill = 1 - MAE / MAE of persistence on identical (origin, lead) pairs;
+coverage and a number = share of truths inside the central interval of so many per cent; cpu_s = CPU seconds of all the
+nowcaster did; dC, dE = per cent against the same model retrained every slot on the full history, dE as mean over
+targets of the MAE ratio; ENC = (E / E_ref) (C / C_ref), below 1 pays; rows = mean rows of a training."""
 
 
 def write_report(fleet: Fleet, table: pl.DataFrame) -> Path:

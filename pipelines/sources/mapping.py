@@ -11,6 +11,7 @@ import polars as pl
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.frame import KEYS, STAMP, canonical, empty, faults, without_faults
 from forecast.schema import Variable, duration
+from pipelines.sources.grid import overruled, rounded
 from pipelines.sources.stamps import Zone
 from pipelines.sources.units import conversion
 
@@ -81,15 +82,20 @@ class Columns:
 
     Args:
         series: column that names the series, or "literal:NAME" for a table of one series.
-        time: column of the time when a value holds: datetimes, dates or ISO text.
+        time: column of the time when a value holds: datetimes, dates or ISO 8601 text.
         readings: one per variable.
         zone: zone of naive times and their rule at clock changes; a name such as "UTC" raises at a doubtful hour.
         seen: column of the time when a row was learnt, "" if there is none: then time + latency.
         latency: how long after `time` a row is learnt, a timedelta or text such as "1h".
         missing: cells that mean "no value" in every reading's column.
+        time_format: of `time` and `seen` where they are text or numbers: "" = ISO 8601, "epoch_s", "epoch_ms", or
+            directives such as "%d/%m/%Y %H:%M".
+        round: times go to the nearest multiple of this since 1970 (UTC), text such as "1h"; 0 = they stay. Of several
+            reports in one slot the latest wins as soon as it is seen, others seen then or later are rejected.
 
     Raises:
-        SchemaError: no readings, a variable read twice, naive times without a zone, a doubtful hour without a rule.
+        SchemaError: no readings, a variable read twice, times that cannot be read, naive ones without a zone, a
+            doubtful hour without a rule.
         UnknownNameError: a column that the table does not have, with the nearest one.
 
     >>> from datetime import datetime
@@ -107,11 +113,14 @@ class Columns:
     seen: str = ""
     latency: timedelta | str = timedelta(0)
     missing: Sequence[float | str] = ()
+    time_format: str = ""
+    round: timedelta | str = timedelta(0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "readings", tuple(self.readings))
         object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "latency", duration(self.latency))
+        object.__setattr__(self, "round", duration(self.round))
         object.__setattr__(self, "zone", Zone(self.zone) if isinstance(self.zone, str) else self.zone)
         names = [v.name for v in self.variables]
         if not names or len(set(names)) < len(names):
@@ -129,14 +138,15 @@ class Columns:
         """
         self._check(table)
         keys = self._keys(table)  # in file order, like every series below
-        usable = keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
+        why = keys.select(self._why(table)).to_series()
+        usable, keys = why.is_null(), keys.select(KEYS)
         frame, rejected = keys, [pl.DataFrame(schema=REJECTED)]
         for reading in self.readings:
             numbers, unreadable = reading.raw(table, self.missing)
             text = pl.format("'{}' is not a number", table[reading.column].cast(pl.String))
             rejected.append(_cells(keys.with_columns(reason=text), reading, numbers, unreadable))
             lost = numbers.is_not_null() & ~usable
-            rejected.append(_cells(keys.with_columns(reason=self._why(table)), reading, numbers, lost))
+            rejected.append(_cells(keys.with_columns(reason=why), reading, numbers, lost))
             values = reading.convert(numbers).alias(reading.variable.name)
             rejected.append(_faulty(keys.with_columns(values).filter(usable), reading, numbers.filter(usable)))
             frame = frame.with_columns(values)
@@ -157,12 +167,14 @@ class Columns:
         assert isinstance(self.zone, Zone)
         if self.series.startswith(LITERAL):
             table = table.with_columns(pl.lit(self.series.removeprefix(LITERAL)).alias(self.series))
-        time = self.zone.utc(table, self.time, self.series)
-        seen = self.zone.utc(table, self.seen, self.series) if self.seen else time + self.latency
-        return table.select(series=pl.col(self.series).cast(pl.String), time=time, seen=seen)
+        at = self.zone.utc(table, self.time, self.series, self.time_format)
+        seen = self.zone.utc(table, self.seen, self.series, self.time_format) if self.seen else at + self.latency
+        time = rounded(at, self.round) if self.round else at  # type: ignore[arg-type]
+        keys = table.select(series=pl.col(self.series).cast(pl.String), time=time, seen=seen, at=at)
+        return keys.with_columns(overruled=overruled(keys))
 
     def _why(self, table: pl.DataFrame) -> pl.Expr:
-        """Why a row's key is of no use."""
+        """Why a row's key is of no use; null where it is."""
         stamp = table[self.time].cast(pl.String)
         unread = pl.format("time '{}' cannot be read, or its zone has no such hour", stamp.fill_null(""))
         return (
@@ -170,7 +182,10 @@ class Columns:
             .then(pl.lit("no series name"))
             .when(pl.col("time").is_null())
             .then(unread)
-            .otherwise(pl.lit("no time of being seen"))
+            .when(pl.col("seen").is_null())
+            .then(pl.lit("no time of being seen"))
+            .when("overruled")
+            .then(pl.format("a later report of the same slot was known by then; this one is of {}", "at"))
         )
 
 

@@ -5,7 +5,7 @@ What the file says, by its own evidence:
 - `time_hour` is UTC, as its Z says: it is local `year, month, day, hour` + 5 h in winter (9,042 rows) and + 4 h from
   2013-03-10 07:00 to 2013-11-03 05:00 (17,073 rows), the two clock changes of America/New_York to the hour; local
   02:00 is absent in March, local 01:00 stands twice in November. No `time_hour` stands twice.
-- It is the hour in which a report was made (most at minute 51), so a row is known when that hour is over: latency 1 h.
+- It is the hour in which a report was made, so a row is known when that hour is over: latency 1 h.
 - Gaps are hours that are absent: 27 at EWR, 24 at JFK and LGA, out of 8,730; "NA" is a missing cell.
 - One wind speed is a fault: EWR 2013-02-12 08:00, 1,048.36 mph.
 """

@@ -24,7 +24,12 @@ class MissingTableError(ForecastError, FileNotFoundError):
 
 
 class Replay:
-    """A Parquet or CSV file as a source; its position is the newest `seen` delivered, in microseconds since 1970.
+    """A finished Parquet or CSV file as a source.
+
+    Its position is the newest `seen` delivered, in microseconds since 1970. For tables of the past only: a file that
+    still grows may gain a row with an older `seen` than one delivered already, as it does where `seen` is time +
+    latency and a row comes late; the position is past that row, and it is never delivered. A growing table needs a
+    column that says when each row was really learnt (`Columns.seen`), or a source whose position counts rows added.
 
     Args:
         table: path of a .parquet or .csv file, or "package:NAME/path/inside" for a file of an installed package

@@ -11,6 +11,7 @@ import polars as pl
 
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.frame import STAMP
+from pipelines.sources.times import read_times
 
 AMBIGUOUS = ("raise", "null", "earliest", "latest", "order")
 NONEXISTENT = ("raise", "null")
@@ -42,58 +43,52 @@ class Zone:
         if self.name:
             _check_zone(self.name)
 
-    def utc(self, table: pl.DataFrame, column: str, series: str) -> pl.Series:
+    def utc(self, table: pl.DataFrame, column: str, series: str, form: str = "") -> pl.Series:
         """The column in UTC, microseconds; null where it cannot be read or a rule says null.
+
+        Args:
+            table, column, series: where the times are, and whose they are.
+            form: of times that are text or numbers, see `read_times`; "" = ISO 8601.
 
         Raises:
             SchemaError: naive stamps without a zone, hours of a clock change without a rule, a column that is no time.
         """
-        stamps = _parsed(table[column])
-        assert isinstance(stamps.dtype, pl.Datetime)
-        if stamps.dtype.time_zone is not None:
-            return stamps.dt.convert_time_zone("UTC").cast(STAMP)
+        naive, aware = read_times(table[column], form)
+        if naive.is_null().all():
+            return aware.cast(STAMP).alias(column)
         if not self.name:
             raise SchemaError(
                 f"column '{column}' holds naive datetimes: say their zone, e.g. zone: UTC or zone: America/New_York; "
                 "it is never guessed"
             )
-        return self._placed(table.select(series=pl.col(series), stamp=stamps), column)
+        placed = self._placed(table.select(series=pl.col(series), stamp=naive), column)
+        return aware.cast(STAMP).zip_with(aware.is_not_null(), placed).alias(column)
 
     def _placed(self, rows: pl.DataFrame, column: str) -> pl.Series:
         rule: str | pl.Expr = self.ambiguous
         if self.ambiguous == "order":
             first = pl.col("stamp").is_first_distinct().over("series")
             rule = pl.when(first).then(pl.lit("earliest")).otherwise(pl.lit("latest"))
+        try:
+            return self._local(rows, rule, self.nonexistent)
+        except pl.exceptions.ComputeError as error:
+            doubtful = rows.filter(self._local(rows, "null", "null").is_null() & pl.col("stamp").is_not_null())
+            raise SchemaError(
+                f"column '{column}' has hours that a clock change of {self.name} repeats or leaves out, such as "
+                f"{doubtful['stamp'][0]}: say the rule, ambiguous: one of {', '.join(AMBIGUOUS)}; "
+                f"nonexistent: one of {', '.join(NONEXISTENT)}"
+            ) from error
+
+    def _local(self, rows: pl.DataFrame, ambiguous: str | pl.Expr, nonexistent: Literal["raise", "null"]) -> pl.Series:
         local = pl.col("stamp").dt.replace_time_zone(
             self.name,
-            ambiguous=rule,  # type: ignore[arg-type]
-            non_existent=self.nonexistent,
+            ambiguous=ambiguous,  # type: ignore[arg-type]
+            non_existent=nonexistent,
         )
-        try:
-            return rows.select(local.dt.convert_time_zone("UTC").cast(STAMP)).to_series()
-        except pl.exceptions.ComputeError as error:
-            raise SchemaError(
-                f"column '{column}' has an hour that the clock change of {self.name} repeats or leaves out ({error}): "
-                f"say the rule, ambiguous: one of {', '.join(AMBIGUOUS)}; nonexistent: one of {', '.join(NONEXISTENT)}"
-            ) from error
+        return rows.select(local.dt.convert_time_zone("UTC").cast(STAMP)).to_series()
 
 
 def _check_zone(name: str) -> None:
     zones = available_timezones()
     if name not in zones:
         raise UnknownNameError("time zone", name, difflib.get_close_matches(name, zones, n=5, cutoff=0.3))
-
-
-def _parsed(stamps: pl.Series) -> pl.Series:
-    """Datetimes from datetimes, dates or ISO text; text that is no time becomes null."""
-    if stamps.dtype == pl.String:
-        zoned = stamps.str.contains(r"(Z|[+-]\d{2}:?\d{2})$").any()
-        kind = pl.Datetime("us", "UTC") if zoned else pl.Datetime("us")
-        return stamps.str.replace(r"^(\d{4}-\d{2}-\d{2})$", "$1 00:00").str.to_datetime(
-            time_unit="us", time_zone=kind.time_zone, strict=False
-        )
-    if stamps.dtype == pl.Date:
-        return stamps.cast(pl.Datetime("us"))
-    if not isinstance(stamps.dtype, pl.Datetime):
-        raise SchemaError(f"column '{stamps.name}' is {stamps.dtype}: times are datetimes, dates or ISO text")
-    return stamps.cast(pl.Datetime("us", stamps.dtype.time_zone))

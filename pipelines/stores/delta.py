@@ -65,7 +65,8 @@ class DeltaStore(BaseStore):
         table = self._open(OBSERVATIONS)
         if table is None:
             return {}
-        found = {key: table.transaction_version(key) for key in self._position_keys()}
+        with self._told():
+            found = {key: table.transaction_version(key) for key in self._position_keys()}
         return {key: at for key, at in found.items() if at is not None}
 
     def version(self) -> int:
@@ -102,7 +103,9 @@ class DeltaStore(BaseStore):
         name = f"records/{table}"
         known = self._open(name)
         if known is not None:
-            same_types(table, pl.scan_delta(known).collect_schema(), rows)
+            with self._told():
+                kinds = pl.scan_delta(known).collect_schema()
+            same_types(table, kinds, rows)
         ordered = rows.with_row_index("_row").select(pl.lit(key).cast(pl.Int64).alias("_key"), pl.all())
         return self._commit(name, ordered.with_columns(pl.col("_row").cast(pl.Int64)), {"record": key})
 
@@ -177,18 +180,28 @@ class DeltaStore(BaseStore):
 
     def _position_keys(self) -> list[str]:
         table = self._open(KEYS_SEEN)
-        return [] if table is None else sorted(set(pl.scan_delta(table).collect(engine="in-memory")["key"]))
+        with self._told():
+            return [] if table is None else sorted(set(pl.scan_delta(table).collect(engine="in-memory")["key"]))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except StoreError:
+        except (StoreError, SchemaError, pl.exceptions.ColumnNotFoundError):
             raise
-        except (DeltaError, OSError) as error:
-            raise StoreError(
-                f"cannot use '{self.folder}' as a store: {error}. Give a folder that this user can write"
-            ) from error
+        except (DeltaError, OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise self._unusable(error) from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # what Rust ends with on a damaged file
+                raise
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: BaseException) -> StoreError:
+        what = next(iter(str(error).splitlines()), type(error).__name__)
+        return StoreError(
+            f"cannot use '{self.folder}' as a store: {what}. Give a folder that this user can write; where a file in "
+            "it is damaged or gone, restore it, or delete the whole run, or take another run=NAME"
+        )
 
 
 def _grows(table: DeltaTable, app: str, at: int) -> bool:

@@ -52,8 +52,9 @@ class MlflowTracker:
     Args:
         folder_or_uri: folder of a SQLite database and its artifacts, or the URI of a server.
         experiment: its name; made when missing.
-        period: length of one slot. A metric's time is `step * period` after 1970, so that a tick repeated after a
-            crash writes nothing twice, and MLflow's time axis shows the time of the data.
+        period: length of one slot; None: an hour. A fleet gives the step of its task. A metric's time is
+            `step * period` after 1970, so that a tick repeated after a crash writes nothing twice, and MLflow's time
+            axis shows the time of the data.
         allowed: packages whose classes a registered model may be made of.
 
     >>> import tempfile
@@ -68,7 +69,7 @@ class MlflowTracker:
 
     folder_or_uri: str | Path
     experiment: str = "nowcastle"
-    period: timedelta | str = "1h"
+    period: timedelta | str | None = None
     allowed: Sequence[str] = ("forecast", "models")
     fleet_: str = field(default="", init=False)
     parent_: Run | None = field(default=None, init=False)
@@ -112,7 +113,7 @@ class MlflowTracker:
         `step` is a slot, or a lead for curves by lead. One value per name and step; writing the same again is harmless.
         """
         self._child(nowcaster)
-        at = int(step * (duration(self.period) / timedelta(milliseconds=1)))
+        at = int(step * (duration(self.period or "1h") / timedelta(milliseconds=1)))
         waiting = self.buffer_.setdefault(nowcaster, [])
         waiting += [
             Metric(k, float(v), at, int(step)) for k, v in metrics.items() if v is not None and math.isfinite(v)

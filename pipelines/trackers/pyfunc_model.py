@@ -6,15 +6,16 @@ installed. `predict` answers the same numbers as `Forecaster.predict`, bit for b
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import mlflow.models
 import pandas as pd
-import polars as pl
 from mlflow.pyfunc import PythonModel
 
 from forecast.forecaster import Forecaster
 from forecast.frame import canonical
+from forecast.long import check_columns, from_pandas
 from forecast.panel import Panel
 
 FOLDER = "model"  # name of the artifact that holds the saved forecaster
@@ -40,15 +41,20 @@ class ForecasterModel(PythonModel):
             `series, origin, time, lead, variable, status, point, q0.1, ...`, one row per series, lead and variable.
 
         Raises:
-            SchemaError: naive times (the zone is never guessed), faulty values, too little history.
+            SchemaError: naive times (the zone is never guessed), faulty values, a column of mixed types.
+            UnknownNameError: a column that is not there.
+
+        Rows missing in the context are gaps, wherever they lie: `status` says where they are too many.
         """
         task = self.forecaster_.task_
         assert task is not None
+        check_columns(model_input, ("series", "time", *task.names))
         stamps = [c for c in ("time", "seen") if c in model_input.columns]
         parsed = model_input.assign(**{c: _stamps(model_input[c]) for c in stamps})
         kept = [c for c in (*stamps, "series", *task.names) if c in parsed.columns]
-        frame = canonical(pl.from_pandas(parsed[kept]), task.variables)
-        panel = Panel.from_frame(frame, task.step, task.names)
+        frame = canonical(from_pandas(parsed[kept]), task.variables)
+        start: datetime = frame["time"].max() - (task.context - 1) * task.step  # type: ignore[assignment, operator]
+        panel = Panel.from_frame(frame, task.step, task.names, start=start, series=frame["series"].unique().to_list())
         return self.forecaster_.predict(panel).frame().to_pandas()
 
 

@@ -104,8 +104,8 @@ def test_a_damaged_model_fails_alone(forecast, tmp_path) -> None:
 
 def test_status(forecast, tmp_path) -> None:
     early = forecast("status")
-    assert early.code == 0
-    assert "has no finished slot yet" in early.out
+    assert early.code == 2
+    assert "there is no run in" in early.err
     assert list(tmp_path.iterdir()) == []
     assert forecast("replay", *SHORT, "model=climatology", "run=a").code == 0
     said = forecast("status", "run=a")
@@ -113,7 +113,7 @@ def test_status(forecast, tmp_path) -> None:
     for word in ("L_now", "L_ref", "persistence", "climatology.variance_horizon.always", "every slot", "05-21 03:00"):
         assert word in said.out
     assert max(map(len, said.out.splitlines())) <= 140
-    assert "run=a" in forecast("status", "run=b").out
+    assert "run=a" in forecast("status", "run=b").err
     (tmp_path / "runs/a/state.json").write_text('{"slot": 3')
     broken = forecast("status", "run=a")
     assert broken.code == 2
@@ -175,7 +175,7 @@ def test_mlflow_knows_a_run_again(forecast, tmp_path) -> None:
         assert forecast("nowcast", *words, f"clock.now=2013-05-21T{hour}:10Z").code == 0
     from pipelines.trackers.mlflow import MlflowTracker
 
-    assert MlflowTracker(tmp_path / "runs/mlflow", "nowcast").runs().height == 1
+    assert MlflowTracker(tmp_path / "runs/mlflow", "nowcast").runs().height == 2
     said = forecast("replay", *words, "clock.start=2013-05-21T13:00Z", "clock.days=0.125")
     assert said.code == 0, said.err
     assert f"ui folder={tmp_path}/runs fleet=nowcast" in said.out

@@ -16,6 +16,7 @@ from tests.loop.world import VARIABLES, everything, fleet, slots
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["append", "ingest", "settle", "decide", "retrain", "predict", "issue", "log", "save"]
+WITHIN = ["0:series", "1:append", "2:decisions", "3:costs"]  # between two commits of one step
 COUNT = 10
 
 
@@ -46,6 +47,12 @@ def same(folder: Path, whole: tuple[dict, dict]) -> None:
 def test_killed_after_every_step(tmp_path, uninterrupted) -> None:
     kills = [f"{k}:{step}" for k, step in enumerate(STEPS)]
     assert lives(tmp_path, *kills) == [-signal.SIGKILL] * len(STEPS) + [0]
+    same(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
+def test_killed_between_two_commits_of_a_step(tmp_path, uninterrupted) -> None:
+    assert lives(tmp_path, *WITHIN) == [-signal.SIGKILL] * len(WITHIN) + [0]
     same(tmp_path, uninterrupted)
 
 

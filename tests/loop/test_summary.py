@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from forecast.policy import Always, Never
 from forecast.reduce import Last
+from pipelines.compare import render
+from pipelines.curves import log_curves
 from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
 from pipelines.stores.memory import MemoryStore
 from pipelines.summary import summarise
@@ -87,6 +90,25 @@ def test_coverage_counts_truths_inside(ran, target) -> None:
     rows = ran.edges.store.records("settled").filter(nowcaster="persistence", variable=target).to_dicts()
     inside = [r["q0.1"] <= r["truth"] <= r["q0.9"] for r in rows]
     assert row_of(ran, "persistence")[f"coverage80/{target}"] == pytest.approx(mean(inside))
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"), [((0.05, 0.25, 0.5, 0.75, 0.95), "90"), ((0.25, 0.5, 0.75), "50"), ((0.5,), "")]
+)
+def test_coverage_is_named_by_the_interval_there_is(tmp_path, levels, told) -> None:
+    loop = crew(tmp_path, members()[:1], task=replace(TASK, levels=levels))
+    for slot in slots(5):
+        tick(loop, slot)
+    table = summarise(loop)
+    expected = [f"coverage{told}/{target}" for target in TARGETS] if told else []
+    assert [c for c in table.columns if c.startswith("coverage")] == expected
+    log_curves(loop)
+    logged = {key for _, metrics, _ in loop.edges.tracker.logged for key in metrics}
+    labels = {key.split("/")[1] for key in logged if key.startswith("lead/")}
+    assert labels == {"mae", "crps", *([f"coverage{told}", f"width{told}"] if told else [])}
+    drawn = Console(width=200, record=True)
+    drawn.print(render(table))
+    assert ("in " + told + " %" in drawn.export_text()) is bool(told)
 
 
 def test_cost_error_and_their_ratio(ran) -> None:

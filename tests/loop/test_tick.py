@@ -125,10 +125,22 @@ def test_a_damaged_champion_is_told_and_replaced(tmp_path) -> None:
     for file in (tmp_path / "models" / "drift").rglob("*.safetensors"):
         file.write_bytes(b"damaged")
     done = run(crew(tmp_path, members(), store=store), 6, first=2)
-    assert [slot.failed for slot in done] == [["drift"], ["drift"], ["drift"], []]  # in the third only its check fails
+    assert [slot.failed for slot in done] == [["drift"], [], [], []]
     assert "CorruptModelError" in done[0].faults["drift"]
-    assert done[2].outcomes["drift"].why == "the champion cannot be read"
-    assert of(store.records("forecasts"), "good")["slot"].n_unique() == 6
+    assert done[0].outcomes["drift"].why == "first model"
+    for name in ("drift", "good"):
+        assert of(store.records("forecasts"), name)["slot"].n_unique() == 6
+
+
+@pytest.mark.parametrize("policy", [Never, Always, lambda: Every("7d"), lambda: on_drift(max_age="7d")])
+def test_a_nowcaster_with_a_damaged_champion_forecasts_in_every_slot(tmp_path, policy) -> None:
+    store = MemoryStore(VARIABLES)
+    run(crew(tmp_path, [member("m", policy())], store=store), 1)
+    for file in (tmp_path / "models" / "m").rglob("*.safetensors"):
+        file.unlink()
+    done = run(crew(tmp_path, [member("m", policy())], store=store), 6, first=1)
+    assert done[0].decisions["m"].why == "no model yet"
+    assert [slot.forecasts.height for slot in done] == [12] * 5
 
 
 def test_a_failing_reducer_fails_for_its_users_alone(tmp_path) -> None:
@@ -280,6 +292,23 @@ def test_what_a_source_rejects_is_recorded_once(tmp_path) -> None:
     assert rejected.height == frame.filter((pl.col("series") == "EWR") & (pl.col("seen") <= FIRST + 4 * HOUR)).height
 
 
+def test_rows_off_the_grid_are_rejected_and_the_fleet_goes_on(tmp_path) -> None:
+    frame = weather()
+    special = frame.filter((pl.col("series") == "EWR") & (pl.col("time") >= FIRST)).with_columns(
+        time=pl.col("time") + timedelta(minutes=13)
+    )
+    loop = crew(tmp_path / "a", [member("m", Always())], canonical(pl.concat([frame, special]), VARIABLES))
+    alone = crew(tmp_path / "b", [member("m", Always())], frame)
+    done = run(loop, 4)
+    run(alone, 4)
+    assert not any(slot.failed for slot in done)
+    same_tables(loop, alone)
+    rejected = records(loop, "rejected")[0]
+    assert set(rejected["reason"]) == {"off the 1h grid"}
+    assert set(rejected["variable"]) == {"temperature", "wind"}
+    assert set(rejected["time"].dt.minute()) == {13}
+
+
 # ---- champion and challenger
 
 
@@ -316,7 +345,8 @@ def test_champion_and_challenger_meet_on_identical_pairs(tmp_path, ending) -> No
     start = now - window * HOUR
     champion = Forecaster.load(loop.model_folder("m", f"{FIRST:%Y%m%dT%H%M}"), loop.settings.allowed)
     history = frame.filter((pl.col("time") <= start) & (pl.col("time") > now - 250 * HOUR))
-    scale = history.select(pl.col(TASK.target_names).std(ddof=0)).row(0)
+    spread = history.group_by("series").agg(pl.col(TASK.target_names).std(ddof=0))
+    scale = spread.select(pl.col(TASK.target_names).mean()).row(0)
     newest = history.filter(pl.col("time") > start - 24 * HOUR).select(pl.col(TASK.target_names).mean()).row(0)
     challenger = Forecaster.load(loop.model_folder("m", f"{FIRST:%Y%m%dT%H%M}"), loop.settings.allowed)
     challenger.level_ = np.array(newest)  # type: ignore[attr-defined]
@@ -397,7 +427,7 @@ def test_holdout_errors_are_of_the_present_champion_on_rows_new_to_it(tmp_path) 
 
 
 def test_a_champion_is_not_checked_on_rows_it_was_trained_on(tmp_path) -> None:
-    """Without rows as issued it forecasts again, from its data end on; with none left, no challenger takes over."""
+    """It forecasts again from its data end on; with no row left, no challenger takes over."""
     panel = Panel.from_frame(weather(holes=False, revised=False), HOUR)
     for new, known in ((8, 8), (3, 3), (0, 0)):
         champion = Persistence().fit(panel.until(panel.end - new * HOUR), TASK)
@@ -411,6 +441,21 @@ def test_a_champion_is_not_checked_on_rows_it_was_trained_on(tmp_path) -> None:
         assert outcome.champion_loss == pytest.approx(scaled_loss(errors, challenger), nan_ok=True)
         assert not outcome.promoted  # persistence never beats persistence
         assert outcome.why.startswith("the challenger does not" if new else "no row to compare")
+
+
+def test_equal_models_tie_where_rows_come_late(tmp_path) -> None:
+    """What the champion issued was made without the newest rows; that is no merit of the challenger."""
+    late = weather(holes=False, revised=False).with_columns(seen=pl.col("time") + 2.5 * HOUR)
+    policy = OnDrift(Ratio(9.0, 6, 3), 12, limits=Limits("3h", "10h", 3))
+    loop = crew(tmp_path, [member("m", policy)], late)
+    done = run(loop, 40)
+    first, *others = [slot.outcomes["m"] for slot in done if slot.outcomes]
+    assert first.promoted
+    assert len(others) >= 2
+    assert not any(outcome.promoted for outcome in others)
+    assert all(outcome.challenger_loss == outcome.champion_loss > 0 for outcome in others)
+    live = [decision.loss for slot in done if not np.isnan((decision := slot.decisions["m"]).loss)]
+    assert live[-1] > others[-1].reference  # L_now stays that of the forecasts as issued
 
 
 # ---- nothing leaks
@@ -496,15 +541,31 @@ class Crash(BaseException):
     """Not an Exception: nothing in the loop may catch it."""
 
 
-STEPS = ("append", "ingest", "settle", "decide", "retrain", "predict", "issue", "log", "save")
+STEPS = (
+    "rejected",
+    "append",
+    "ingest",
+    "settle",
+    "decide",
+    "retrain",
+    "predict",
+    "issue",
+    "decisions",
+    "costs",
+    "log",
+    "save",
+)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_stopped_after_a_step_in_any_slot_and_started_again(tmp_path, step) -> None:
     """The quick twin of the test that kills processes: the store stays, all else is built anew."""
     frame = pl.concat([weather(), weather(seed=5).filter(pl.col("time") >= FIRST).with_columns(pl.col("series") + "2")])
+    odd = frame.filter(pl.col("time") >= FIRST).with_columns(time=pl.col("time") + HOUR / 4)
+    frame = pl.concat([frame, odd.filter(pl.col("series") == "EWR")])
     whole = fleet(tmp_path / "whole", MemoryStore(VARIABLES), frame=frame)
     run(whole, 5)
+    assert records(whole, "rejected")[0].height > 0
     store, todo = MemoryStore(VARIABLES), [0, 2, 3]
 
     def probe(name: str) -> None:

@@ -123,6 +123,6 @@ def slots(count: int) -> list[datetime]:
 
 
 def everything(store: Store) -> dict[str, pl.DataFrame]:
-    """All that must survive: observations with vintages, forecasts, settled rows, decisions."""
-    tables = {name: store.records(name) for name in ("forecasts", "settled", "decisions")}
+    """All that must survive: observations with vintages, forecasts, settled rows, decisions, rejected cells."""
+    tables = {name: store.records(name) for name in ("forecasts", "settled", "decisions", "rejected")}
     return {"observations": store.read(vintages=True), **tables}

@@ -13,6 +13,8 @@ from forecast.forecaster import Forecaster
 from forecast.panel import Panel
 from forecast.schema import Task, Variable
 from models.climatology import Climatology
+from models.persistence import Persistence, residual_quantiles
+from models.residuals import Residuals
 from models.seasonal_naive import SeasonalNaive
 
 HOUR = timedelta(hours=1)
@@ -47,6 +49,29 @@ def test_seasonal_naive_intervals_are_the_training_errors() -> None:
 def test_seasonal_naive_names_the_context_it_needs() -> None:
     with pytest.raises(SchemaError, match="set the context to 24 or more"):
         SeasonalNaive(24).fit(daily(), Task(targets=(Variable("a"),), context=6))
+
+
+@pytest.mark.parametrize("slope", [1.0, -1.0])
+def test_on_a_trend_the_point_stays_the_median(slope: float) -> None:
+    panel, task = daily(rows=200, noise=0), Task(targets=(Variable("a"),), horizon=3, context=24)
+    line = Panel(slope * np.arange(200.0)[None, :, None], panel.times, ("a",), ("a",), HOUR)
+    forecast = SeasonalNaive(24).fit(line, task).predict(line)
+    np.testing.assert_array_equal(forecast.point[0, :, 0], line.values[0, 176:179, 0])
+    residuals = Residuals.of(np.full((9, 1, 3, 1), slope), task)  # (B, N, H, C)
+    np.testing.assert_array_equal(residuals.shape[..., task.median], 0)
+    assert (np.diff(residuals.shape, axis=-1) >= 0).all()
+    assert (np.diff(Climatology().fit(line, task).spread_, axis=-1) >= 0).all()
+
+
+def test_a_lead_beyond_the_history_is_as_unsure_as_the_widest_known() -> None:
+    panel, task = daily(rows=30), Task(targets=(Variable("a"),), horizon=12, context=24)
+    for model in (Persistence(), SeasonalNaive(24)):
+        width = np.ptp(model.fit(panel, task).predict(panel).quantiles[0, :, 0], axis=-1)  # (H,)
+        assert (width > 0).all()
+        errors = model.spread_[:6, 0, -1] - model.spread_[:6, 0, 0]  # six leads have a truth
+        np.testing.assert_allclose(width[6:], width[np.argmax(errors)])
+    none = residual_quantiles(np.full((4, 1, 12, 1), np.nan), task)
+    np.testing.assert_array_equal(none, np.zeros((12, 1, 3)))
 
 
 def test_climatology_finds_the_day() -> None:

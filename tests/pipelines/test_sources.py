@@ -184,6 +184,62 @@ def test_unknown_zone_and_rule():
         Zone("UTC", ambiguous="first")
 
 
+@pytest.mark.parametrize(
+    ("cell", "form"),
+    [
+        ("2013-01-02", ""),
+        ("2013-01-02T00:00z", ""),
+        ("2013-01-01 19:00-05", ""),
+        ("02/01/2013", "%d/%m/%Y"),
+        ("01/02/2013 00:00", "%m/%d/%Y %H:%M"),
+        ("01.02.2013 02:00 +0200", "%m.%d.%Y %H:%M %z"),
+        ("1357084800", "epoch_s"),
+        (1357084800, "epoch_s"),
+        (1357084800000, "epoch_ms"),
+    ],
+)
+def test_times_are_iso_or_of_the_named_format(cell, form):
+    frame, rejected = columns(time_format=form).apply(table([cell], [1.0]))
+    assert (frame["time"].to_list(), rejected.height) == ([datetime(2013, 1, 2, tzinfo=UTC)], 0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "form", "said"),
+    [
+        ("05/02/2013 00:00", "", "first cell '05/02/2013 00:00'.*time_format"),
+        ("01-02-2013", "", "first cell '01-02-2013'"),
+        ("garbage", "", "first cell 'garbage'"),
+        ("1357084800", "", "first cell '1357084800'.*epoch_s"),
+        (1357084800, "", "Int64.*epoch_s"),
+        (1357084800000, "epoch_s", "first cell '1357084800000'"),
+        ("2013-01-02", "%d/%m/%Y", "as '%d/%m/%Y', first cell '2013-01-02'"),
+        ("2013-01-02", "%d/%m/%Y %H", "no format"),
+    ],
+)
+def test_times_are_never_guessed(cell, form, said):
+    with pytest.raises(SchemaError, match=said):
+        columns(time_format=form).apply(table([cell, cell], [1.0, 2.0]))
+
+
+def test_each_time_is_read_by_itself():
+    mixed = ["2013-01-01T00:00Z", "2013-01-01 01:00", "2013-01-01T01:00-07:00", "2013-01-02"]
+    frame, _ = columns(zone=NEW_YORK).apply(table(mixed, [1.0] * 4))
+    assert [f"{t:%d %H}" for t in frame["time"]] == ["01 00", "01 06", "01 08", "02 05"]
+
+
+def test_times_are_rounded_and_the_latest_report_of_a_slot_wins():
+    times = ["2013-01-01 00:51", "2013-01-01 01:10", "2013-01-01 01:30", "2013-01-01 02:00"]
+    raw = table(times, [1.0, 2.0, 3.0, 4.0])
+    frame, rejected = columns(round="1h", latency="5min").apply(raw)
+    assert frame["time"].dt.hour().to_list() == [1, 1, 2, 2]  # each seen at its own time: vintages
+    assert frame.group_by("time", maintain_order=True).last()["temperature"].to_list() == [2.0, 4.0]
+    assert rejected.height == 0
+    frame, rejected = columns(round="1h", seen="got").apply(raw.with_columns(got=pl.lit("2013-01-02")))
+    assert frame.select("time", "temperature")["temperature"].to_list() == [2.0, 4.0]
+    assert rejected["value"].to_list() == [1.0, 3.0]
+    assert all("later report of the same slot" in reason for reason in rejected["reason"])
+
+
 # -- replay --------------------------------------------------------------------------------------------------
 
 
