@@ -15,6 +15,7 @@ from models.forest import Forest
 ROWS_PER_BIN, FEWEST_BINS = 200, 8  # a quantile that few rows vouch for costs time and buys no skill
 SMALLEST_SHARE = 20  # a leaf never needs more than this part of the rows, or a short history could not be split
 FEW_ROWS = 16  # up to which walking the trees in NumPy beats a call of XGBoost, whatever their number
+WARM = 20  # few-row calls that XGBoost answers first; both give the same bits
 COMPLETE = 0.9  # share of rows without a gap from which on the faster built-in loss is taken
 
 
@@ -63,10 +64,17 @@ class Trees:
 class Boosters(tuple[xgb.Booster, ...]):
     """One booster per group of labels, and their trees once more for few rows."""
 
+    asked = 0  # times that few rows were scored
+
     @cached_property
     def forest(self) -> Forest:
         """Made when first asked for: that takes longer than many forecasts."""
         return Forest.of(self)
+
+    def pays(self, rows: int) -> bool:
+        """Whether the forest is quicker than XGBoost: for few rows, and not for a model that is asked once."""
+        self.asked += rows <= FEW_ROWS
+        return rows <= FEW_ROWS and self.asked > WARM
 
 
 def grow(x: np.ndarray, labels: np.ndarray, groups: Sequence[slice], trees: Trees, threads: int, seed: int) -> Boosters:
@@ -107,7 +115,7 @@ def _squared_error(labels: np.ndarray, known: np.ndarray) -> Callable:
 
 def scores(boosters: Boosters, x: np.ndarray) -> np.ndarray:
     """(R, K): what the boosters say of `x` (R, F), side by side in the order of their groups."""
-    if len(x) <= FEW_ROWS:
+    if boosters.pays(len(x)):
         return boosters.forest.scores(x)
     return np.concatenate([b.inplace_predict(x, validate_features=False).reshape(len(x), -1) for b in boosters], axis=1)
 
