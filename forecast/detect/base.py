@@ -28,6 +28,7 @@ class Detector(ABC):
     starts_over: ClassVar[bool] = True  # after DRIFT a stream begins anew at its next value, as in River
     signed: ClassVar[bool] = True  # whether errors below zero make sense
     _state: State | None = None
+    _referenced = False  # whether any stream was ever given a reference
 
     @final
     def update(self, error: npt.ArrayLike) -> Signals:
@@ -83,6 +84,7 @@ class Detector(ABC):
             raise SchemaError(f"reference must be one number or {count}, given shape {given.shape}.")
         put(state, chosen, self._fresh(int(chosen.sum())))
         state["reference"][chosen] = np.broadcast_to(given, count)[chosen]
+        self._referenced = not np.isnan(state["reference"]).all()
 
     @property
     @final
@@ -122,6 +124,7 @@ class Detector(ABC):
             if layout != wanted:
                 raise SchemaError(f"the state of {self} must hold {wanted}, given {layout}: start anew.")
         self._state = arrays or None
+        self._referenced = bool(arrays) and not np.isnan(arrays["reference"]).all()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._parameters().items())})"

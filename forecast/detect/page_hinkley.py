@@ -64,18 +64,22 @@ class PageHinkley(Detector):
     def _step(self, state: State, error: Floats) -> Signals:
         seen, mean, up, down = state["seen"], state["mean"], state["up"], state["down"]  # each (S,)
         seen += 1
-        mean += (1 / seen) * (error - mean)
-        reference = state["reference"]  # (S,)
-        given = reference == reference  # (S,), False for NaN
-        usual = np.where(given, reference, mean) if given.any() else mean  # (S,)
+        move = error - mean  # (S,)
+        move *= 1 / seen
+        mean += move
+        usual, ready = mean, seen >= self.min_instances  # (S,), (S,)
+        if self._referenced:
+            given = ~np.isnan(state["reference"])  # (S,)
+            usual, ready = np.where(given, state["reference"], mean), ready | given
         deviation = error - usual  # (S,)
         for total, sign in ((up, -1), (down, 1)):
             total *= self.alpha
             total += deviation
             total += sign * self.delta
-        np.minimum(state["lowest"], up, out=state["lowest"])
-        np.maximum(state["highest"], down, out=state["highest"])
-        return signals(self._beyond(state) & (given | (seen >= self.min_instances)))
+        low, high = state["lowest"], state["highest"]
+        np.minimum(low, up, out=low)
+        np.maximum(high, down, out=high)
+        return signals(self._beyond(state) & ready)
 
     def _beyond(self, state: State) -> npt.NDArray[np.bool_]:
         """Whose summed deviation is too far from its extreme, (S,)."""
@@ -83,7 +87,8 @@ class PageHinkley(Detector):
             return state["up"] - state["lowest"] > self.threshold
         if self.mode == "down":
             return state["highest"] - state["down"] > self.threshold
-        return np.maximum(state["up"] - state["lowest"], state["highest"] - state["down"]) > self.threshold
+        rise, fall = state["up"] - state["lowest"], state["highest"] - state["down"]  # each (S,)
+        return np.maximum(rise, fall, out=rise) > self.threshold
 
     def _level(self, state: State) -> Floats:
         return np.where(state["seen"] > 0, state["mean"], np.nan)  # (S,)
