@@ -13,33 +13,41 @@ if TYPE_CHECKING:
     from forecast.frame import canonical
     from forecast.long import from_long, to_long
     from forecast.panel import Panel
+    from forecast.region import Region
     from forecast.result import Forecast, Status
     from forecast.schema import Task, Variable
     from forecast.table import TableForecaster
+    from forecast.together import Fit, fit_together
 
 PUBLIC = {
+    "Fit": "forecast.together",
     "Forecast": "forecast.result",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.panel",
+    "Region": "forecast.region",
     "Status": "forecast.result",
     "TableForecaster": "forecast.table",
     "Task": "forecast.schema",
     "Traits": "forecast.forecaster",
     "Variable": "forecast.schema",
     "canonical": "forecast.frame",
+    "fit_together": "forecast.together",
     "from_long": "forecast.long",
     "to_long": "forecast.long",
 }
 __all__ = [
+    "Fit",
     "Forecast",
     "Forecaster",
     "Panel",
+    "Region",
     "Status",
     "TableForecaster",
     "Task",
     "Traits",
     "Variable",
     "canonical",
+    "fit_together",
     "from_long",
     "to_long",
 ]

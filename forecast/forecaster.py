@@ -1,49 +1,35 @@
 """Forecaster: the contract of every model.
 
 Public methods are final: they validate, cut the context, order the variables, sort and clip quantiles and
-set statuses, once for all models. A model writes `_fit`, `_predict`, `_save` and `_load`.
+set statuses, once for all models. A model writes `_fit`, `_predict`, `_save` and `_load`; one that can take in new
+rows without a refit writes `_update`, one that shares a training pass with its like `_alike` and `_fit_together`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Self, final
+from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
 
+from forecast.answers import OK, STATUSES, ordered, placed, statuses
 from forecast.errors import NotFittedError, SchemaError, ShortHistoryError
 from forecast.panel import Panel, moment, stamp
 from forecast.result import Forecast, Status
+from forecast.scales import means_and_scale
 from forecast.schema import Task
+from forecast.traits import Traits
 from forecast.windows import Windows, filled, training_rows, training_span, windows_at
 
-STATUSES = (Status.OK, Status.STALE, Status.MISSING)
-OK = STATUSES.index(Status.OK)
-ROUNDING = 1e-12  # a spread below this part of the mean is arithmetic, not data
+if TYPE_CHECKING:
+    from forecast.together import Fit
+
+__all__ = ["Forecaster", "Traits"]
+
 CHUNK = 4_000_000  # window values per call of `_predict`: bounds memory of long backtests
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What a model can do.
-
-    learns: `fit` changes its forecasts. warms: `fit(warm=True)` continues from the present state.
-    exogenous: uses the outlook. missing: takes NaN inputs as they are (else the base fills them).
-    multivariate: past inputs and other targets are inputs. regional: the other series are inputs too, so
-    it forecasts only the series it was fitted on. seeded: uses chance, and has a `seed`.
-    """
-
-    learns: bool = True
-    warms: bool = False
-    exogenous: bool = False
-    missing: bool = False
-    multivariate: bool = False
-    regional: bool = False
-    seeded: bool = False
 
 
 class Forecaster(ABC):
@@ -76,14 +62,16 @@ class Forecaster(ABC):
         """
         before = dict(vars(self))
         try:
-            self._learn(panel, task, warm)
+            panel, warm = self._begin(panel, task, warm)
+            self._fit(panel, task, warm)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
             raise
         return self
 
-    def _learn(self, panel: Panel, task: Task, warm: bool) -> None:
+    def _begin(self, panel: Panel, task: Task, warm: bool) -> tuple[Panel, bool]:
+        """Check, scale and note what a fit is about: the panel for `_fit`, and whether there is a state to continue."""
         panel = self._checked(panel, task)
         rows = training_rows(panel, task)
         if len(rows) < self.min_origins:
@@ -94,31 +82,10 @@ class Forecaster(ABC):
                 "give a longer history or a shorter context"
             )
         same = warm and self.traits.warms and self.task_ == task and self.series_ == panel.series
-        self._scale(panel.values[:, training_span(panel, task, rows)], task)
+        self.means_, self.scale_ = means_and_scale(panel.values[:, training_span(panel, task, rows)], task)
         known = ~np.isnan(panel.values[..., : len(task.targets)]).all((0, 2))  # (T,)
         self.task_, self.series_, self.data_end_ = task, panel.series, moment(panel.times[known][-1])
-        self._fit(panel, task, same)
-
-    def _scale(self, values: np.ndarray, task: Task) -> None:
-        """Means and scales of the values (N, T, V) that training sees, and nothing else.
-
-        Each series has its own, so that differences of level between series are no spread. A series without a
-        value of a variable has that variable's mean over the others.
-        """
-        known = ~np.isnan(values)  # (N, T, V)
-        some = known.any(1)  # (N, V)
-        for c, name in enumerate(task.target_names):
-            if not some[:, c].any():
-                raise SchemaError(
-                    f"target '{name}' has no value in any of the {len(values)} series: nothing to learn from"
-                )
-        counts, live = np.maximum(known.sum(1), 1), np.maximum(some.sum(0), 1)  # (N, V), (V,)
-        own = np.where(known, values, 0.0).sum(1) / counts  # (N, V)
-        spread = np.sqrt((np.where(known, values - own[:, None], 0.0) ** 2).sum(1) / counts)  # (N, V)
-        spread = np.where(spread > ROUNDING * np.abs(own), spread, 0.0)  # (N, V)
-        self.means_ = np.where(some, own, own.sum(0) / live)
-        scale = (spread.sum(0) / live)[: len(task.targets)]  # (C,)
-        self.scale_ = np.where(scale > 0, scale, 1.0)
+        return panel, same
 
     def means_of(self, series: Sequence[str]) -> np.ndarray:
         """(N, V) training means of `series`; those that training did not know have the mean over all that it did."""
@@ -127,6 +94,52 @@ class Forecaster(ABC):
         place = {name: i for i, name in enumerate(self.series_)}
         usual = self.means_.mean(0)  # (V,)
         return np.stack([self.means_[place[s]] if s in place else usual for s in series])
+
+    @final
+    def update(self, panel: Panel) -> Self:
+        """Take in the rows newer than `data_end_` without a refit; rows up to it are not learnt twice.
+
+        Several steps equal one, and without new rows nothing happens. Means and scales stay those of the fit, series
+        that the fit did not know are left out.
+
+        Args:
+            panel: reaches at least `task.context + task.horizon` rows back from the first new one; `keep` is ignored.
+
+        Raises:
+            NotFittedError: not fitted. SchemaError: the model has not `traits.updates`, or another step.
+            ShortHistoryError: the panel does not reach far enough back.
+
+        An update that fails leaves the model as it was.
+        """
+        if self.task_ is None or self.data_end_ is None:
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(panel, task) before update(panel)")
+        if not self.traits.updates:
+            raise SchemaError(f"{type(self).__name__} cannot take in rows one by one: fit it again")
+        task, panel = self.task_, self._checked(panel, self.task_).align(self.series_)
+        first, need = self.first_new(panel), task.context + task.horizon
+        known = ~np.isnan(panel.values[..., : len(task.targets)]).all((0, 2))  # (T,)
+        if not known[first:].any():
+            return self
+        if first < need:
+            raise ShortHistoryError(
+                f"an update of {type(self).__name__} needs at least {need} rows before the first new one (context "
+                f"{task.context} + horizon {task.horizon}), the panel has {first}: give a longer panel, or fit again"
+            )
+        panel = panel.until(moment(panel.times[known][-1]))
+        before = dict(vars(self))
+        try:
+            self._update(panel.with_keep(np.ones(len(panel.times), bool)), task)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        self.data_end_ = panel.end
+        return self
+
+    def first_new(self, panel: Panel) -> int:
+        """The panel's first row that is newer than `data_end_`."""
+        assert self.data_end_ is not None
+        return int(np.searchsorted(panel.times, stamp(self.data_end_), side="right"))
 
     @final
     def predict(self, panel: Panel) -> Forecast:
@@ -186,6 +199,25 @@ class Forecaster(ABC):
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         """Learn. `panel` holds the task's variables in order, targets first; `training_rows` gives the origins."""
 
+    def _update(self, panel: Panel, task: Task) -> None:
+        """Learn the rows from `first_new(panel)` on, `data_end_` being still the old end; see `traits.updates`.
+
+        The panel is as in `_fit`, ends at its newest row with a target, and has the series of the fit. New are the
+        truths in those rows: pairs of origin and lead with origin + lead >= first_new. Assign new arrays, do not
+        write into the old ones: what fails is undone.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has traits.updates but no `_update`")
+
+    def _alike(self, panel: Panel, task: Task) -> Hashable | None:
+        """Models of one class with equal keys may be fitted in one pass; None: never. Called as `_fit` would be."""
+        return None
+
+    @classmethod
+    def _fit_together(cls, fits: Sequence[Fit]) -> None:
+        """Fit models that are alike, each as `_fit` would; here one after another."""
+        for fit in fits:
+            fit.model._fit(fit.panel, fit.task, fit.warm)
+
     @abstractmethod
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         """Quantiles (B, N, H, C, Q) in the units of the targets; any number for dead series.
@@ -226,7 +258,7 @@ class Forecaster(ABC):
 
     def _forecasts(self, windows: Windows, task: Task, asked: tuple[str, ...]) -> list[Forecast]:
         targets = len(task.targets)
-        status = _statuses(windows.values[..., :targets], task)  # (B, N) indices of STATUSES
+        status = statuses(windows.values[..., :targets], task)  # (B, N) indices of STATUSES
         if not self.traits.missing:
             values = filled(windows.values, self.means_of(windows.series))
             windows = Windows(values, windows.origins, windows.outlook, windows.series)
@@ -234,7 +266,7 @@ class Forecaster(ABC):
         expected = (*status.shape, task.horizon, targets, len(task.levels))
         if values.shape != expected:
             raise SchemaError(f"{type(self).__name__} returned quantiles of shape {values.shape}, expected {expected}")
-        values = _ordered(values, task.median)
+        values = ordered(values, task.median)
         for c, variable in enumerate(task.targets):
             np.clip(values[..., c, :], variable.lower, variable.upper, out=values[..., c, :])
         values[status != OK] = np.nan
@@ -253,31 +285,6 @@ class Forecaster(ABC):
         place: list[int] | None,
     ) -> Forecast:
         if place is not None:
-            known = np.array(place) >= 0
-            status = np.where(known, status[place], STATUSES.index(Status.MISSING))  # (N,)
-            values = np.where(known[:, None, None, None], values[place], np.nan)  # (N, H, C, Q)
-        statuses = tuple(STATUSES[code] for code in status.tolist()) if status.any() else (Status.OK,) * len(status)
-        return Forecast(moment(origin), task.step, asked, task.target_names, tuple(task.levels), statuses, values)
-
-
-def _ordered(values: np.ndarray, median: int) -> np.ndarray:
-    """Quantiles (..., Q) in order. The median stays the model's point: what is on its wrong side moves onto it."""
-    point = values[..., median, None]  # (..., 1)
-    below, above = np.minimum(values[..., :median], point), np.maximum(values[..., median + 1 :], point)
-    return np.concatenate([np.sort(below, axis=-1), point, np.sort(above, axis=-1)], axis=-1)
-
-
-def _statuses(values: np.ndarray, task: Task) -> np.ndarray:
-    """(B, N) indices of STATUSES, from the targets' windows (B, N, L, C).
-
-    A series is ok if every target is fresh and half of its context is known.
-    """
-    known = ~np.isnan(values)  # (B, N, L, C)
-    if known.all():
-        return np.full(values.shape[:2], OK)
-    age = np.where(known.any(2), known[:, :, ::-1].argmax(2), values.shape[2])  # (B, N, C)
-    few = (known.sum(2) * 2 < values.shape[2]).any(-1)  # (B, N)
-    stale = (age > task.patience).any(-1)  # (B, N)
-    gone = (~known.any(2)).any(-1)  # (B, N)
-    missing, late = STATUSES.index(Status.MISSING), STATUSES.index(Status.STALE)
-    return np.select([gone, stale, few], [missing, late, missing], OK)
+            values, status = placed(values, status, place)  # (N, H, C, Q), (N,)
+        words = tuple(STATUSES[code] for code in status.tolist()) if status.any() else (Status.OK,) * len(status)
+        return Forecast(moment(origin), task.step, asked, task.target_names, tuple(task.levels), words, values)

@@ -32,6 +32,7 @@ class Phase(StrEnum):
     CHECK = "check"
     FEATURES = "features"
     FIT = "fit"
+    UPDATE = "update"
     SAVE = "save"
     PREDICT = "predict"
     SETTLE = "settle"
@@ -90,7 +91,7 @@ class Meter:
     def __init__(self, clocks: Callable[[], Reading] = read_clocks) -> None:
         self.clocks = clocks
         self.charges: dict[tuple[str, Phase], Charge] = {}  # by (owner, phase)
-        self._open: list[tuple[tuple[str, ...], Phase]] = []
+        self._open: list[tuple[dict[str, float], Phase]] = []  # share of each owner
         self._thread = 0
         self._last = clocks()
         self._credit_s = 0.0  # CPU of children that reported it themselves, not yet seen in the children's clock
@@ -107,15 +108,18 @@ class Meter:
             yield
 
     @contextmanager
-    def charge_shared(self, owners: Sequence[str], phase: Phase | str) -> Iterator[None]:
-        """Charges the block in equal parts to owners that all use its result; each counts one call.
+    def charge_shared(
+        self, owners: Sequence[str], phase: Phase | str, weights: Sequence[float] | None = None
+    ) -> Iterator[None]:
+        """Charges the block to owners that all use its result; each counts one call.
+
+        Args:
+            owners: who, an owner named twice once. weights: in proportion to what; in equal parts without.
 
         Raises:
-            SchemaError: no owner. And as `charge`.
+            SchemaError: no owner, or weights that are no shares. And as `charge`.
         """
-        entry = (tuple(dict.fromkeys(owners)), _phase(phase))
-        if not entry[0]:
-            raise SchemaError(f"a shared charge of phase '{entry[1]}' needs at least one owner")
+        entry = (_shares(owners, phase, weights), _phase(phase))
         self._check_thread()
         self._mark()
         for owner in entry[0]:
@@ -184,12 +188,24 @@ class Meter:
         self._credit_s -= known
         if not self._open:
             return
-        owners, phase = self._open[-1]
-        for owner in owners:
+        shares, phase = self._open[-1]
+        for owner, share in shares.items():
             account = self._account(owner, phase)
-            account.cpu_s += (self._last.cpu_s - last.cpu_s + children - known) / len(owners)
-            account.wall_s += (self._last.wall_s - last.wall_s) / len(owners)
+            account.cpu_s += (self._last.cpu_s - last.cpu_s + children - known) * share
+            account.wall_s += (self._last.wall_s - last.wall_s) * share
             account.peak_mb = max(account.peak_mb, self._last.peak_mb)
+
+
+def _shares(owners: Sequence[str], phase: Phase | str, weights: Sequence[float] | None) -> dict[str, float]:
+    """Share of each owner; they add up to 1."""
+    if not owners:
+        raise SchemaError(f"a shared charge of phase '{phase}' needs at least one owner")
+    if weights is None:
+        return dict.fromkeys(owners, 1 / len(set(owners)))
+    total = sum(weights)
+    if len(weights) != len(set(owners)) or not total > 0 or min(weights) < 0:
+        raise SchemaError(f"weights {list(weights)[:5]} do not share a charge among {len(set(owners))} owners")
+    return {owner: weight / total for owner, weight in zip(owners, weights, strict=True)}
 
 
 def _phase(name: Phase | str) -> Phase:

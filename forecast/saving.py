@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecast.errors import CorruptModelError, ForecastError, NotFittedError, SchemaError
+from forecast.errors import CorruptModelError, ForecastError, NotFittedError, SchemaError, UnknownNameError
 from forecast.spec import from_spec, to_spec
 
 if TYPE_CHECKING:
     from forecast.forecaster import Forecaster
 
-FORMAT = 1
+FORMAT = 2  # raised whenever a model writes other files or arrays than before
 MANIFEST = "manifest.json"
 REMEDY = "restore it, or train again"
 
@@ -67,12 +67,24 @@ def read(folder: Path, allowed: Sequence[str]) -> Forecaster:
         model.series_ = tuple(manifest["series"])
         model.data_end_ = datetime.fromisoformat(manifest["data_end"])
         model.scale_, model.means_ = (np.array(from_spec(manifest[name]), float) for name in ("scale", "means"))
+    except UnknownNameError as error:
+        raise CorruptModelError(f"{folder} was written by another version ({error}): train again") from error
     except ForecastError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise CorruptModelError(f"{folder / MANIFEST} does not describe a model ({problem}): {REMEDY}") from error
-    model._load(folder)
+    try:
+        model._load(folder)
+    except (
+        KeyError,
+        IndexError,
+        FileNotFoundError,
+    ) as error:  # the files are as written, but another version wrote them
+        problem = f"{type(error).__name__}: {error}"
+        raise CorruptModelError(
+            f"{folder} does not hold what this version of {type(model).__name__} reads ({problem}): train again"
+        ) from error
     return model
 
 
@@ -101,7 +113,7 @@ def _manifest(folder: Path) -> dict:
     if not isinstance(manifest, dict):
         raise CorruptModelError(f"{path} holds {type(manifest).__name__}, not the description of a model: {REMEDY}")
     if manifest.get("format") != FORMAT:
-        raise CorruptModelError(f"{path} has format {manifest.get('format')}, this version reads {FORMAT}")
+        raise CorruptModelError(f"{path} has format {manifest.get('format')}, this version reads {FORMAT}: train again")
     if manifest.get("digest") != _digest(manifest):
         raise CorruptModelError(f"{path} was altered: it does not match its own hash; {REMEDY}")
     return manifest

@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,13 @@ def _check_allowed(target: str, home: str, allowed: Sequence[str]) -> None:
 
 def parameters(kind: type) -> list[str]:
     """Names of the constructor's arguments."""
-    return [
-        p.name for p in inspect.signature(kind).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
+    return list(_parameters(kind))
+
+
+@cache
+def _parameters(kind: type) -> tuple[str, ...]:
+    rest = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return tuple(p.name for p in inspect.signature(kind).parameters.values() if p.kind not in rest)
 
 
 def _build(target: str, arguments: dict[str, Any], allowed: Sequence[str]) -> Any:

@@ -22,7 +22,8 @@ class Climatology(Forecaster):
     """Mean by day of year, smoothed, plus the mean departure of each time of day; intervals by time of day.
 
     Both are learnt per series. Days of the year never seen take the nearest ones seen. The quantiles are those of
-    the training departures at the same time of day, pooled over series, so they do not depend on the lead.
+    the training departures at the same time of day, at the exact rank of a finite sample, pooled over series, so they
+    do not depend on the lead; the means were fitted to the same rows, so a short history makes them a little narrow.
 
     Args:
         smooth_days: standard deviation, in days, of the Gaussian that smooths the season.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from forecast.conformal import quantiles, with_all_leads
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
@@ -16,8 +17,9 @@ from models.arrays import read_arrays, write_arrays
 class Persistence(Forecaster):
     """The last known value at every lead; intervals from the training changes of each variable and lead.
 
-    Quantiles other than the median are the last value plus the empirical quantile of the h-step changes,
-    pooled over series; a quantile never crosses the last value, so the median stays there. Needs no tuning.
+    Quantiles other than the median are the last value plus the quantile of the h-step changes, at the exact rank of a
+    finite sample and pooled over series: a model that learns nothing has no training errors to be narrow by. A quantile
+    never crosses the last value, so the median stays there. Needs no tuning.
     """
 
     traits = Traits(learns=False)
@@ -49,15 +51,10 @@ def around_point(quantiles: np.ndarray, task: Task) -> np.ndarray:
 
 
 def residual_quantiles(errors: np.ndarray, task: Task) -> np.ndarray:
-    """Empirical quantiles (H, C, Q) of errors (B, N, H, C), NaN left out.
+    """Quantiles (H, C, Q) of errors (B, N, H, C) at the exact rank of a finite sample, NaN left out.
 
     A lead without an error (the history ends before it) takes the quantiles of the widest lead that has some: it
-    is no surer than that. Zero for a variable without any error.
+    is no surer than that. Zero for a variable without any error. See `forecast.conformal.split`.
     """
-    flat = errors.reshape(-1, *errors.shape[2:])  # (B*N, H, C)
-    none = np.isnan(flat).all(0)  # (H, C)
-    flat = np.where(none, 0.0, flat)
-    found = np.moveaxis(np.nanquantile(flat, task.levels, axis=0), 0, -1)  # (H, C, Q)
-    reach = np.maximum(found[..., -1], 0) - np.minimum(found[..., 0], 0)  # (H, C), the point at 0 included
-    widest = np.where(none, -1.0, reach).argmax(0)  # (C,)
-    return np.where(none[..., None], found[widest, np.arange(len(widest))], found)
+    found = with_all_leads(quantiles(errors.reshape(-1, *errors.shape[2:]), task.levels))  # (H, C, Q)
+    return np.where(np.isnan(found), 0.0, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
@@ -52,6 +53,26 @@ class Residuals:
             place = {name: i for i, name in enumerate(known)}
             widths = np.stack([self.widths[place[s]] if s in place else np.ones(point.shape[3]) for s in series])
         return point[..., None] + widths[:, None, :, None] * self.shape
+
+
+def block_rows(task: Task) -> int:
+    """Rows in a block to hold out: 4 H at least, and whole days, or some hours of the day would never be among them."""
+    day = max(1, timedelta(days=1) // task.step)
+    return -(-4 * task.horizon // day) * day
+
+
+def clear_of(rows: np.ndarray, held: np.ndarray, horizon: int) -> np.ndarray:
+    """(B,) bool: those of `rows` (B,) whose truths are none of those of the rows `held` (K,).
+
+    An origin just before or after a held one shares truths with it: trained on, it would make the errors there small.
+    """
+    if not len(held):
+        return np.ones(len(rows), bool)
+    held = np.sort(held)
+    after = np.searchsorted(held, rows)  # (B,)
+    before = np.abs(rows - held[np.maximum(after - 1, 0)])  # (B,)
+    beyond = np.abs(held[np.minimum(after, len(held) - 1)] - rows)  # (B,)
+    return np.minimum(before, beyond) >= horizon
 
 
 def held_out(panel: Panel, rows: np.ndarray, block: int, every: int) -> np.ndarray:

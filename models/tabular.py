@@ -51,7 +51,8 @@ def features(
         out: where to write, or None for a new array.
 
     Columns, in order: last value of each variable, their lags, last values of each neighbour, calendar,
-    identity, outlook. With `relative`, all but the first are differences to it.
+    identity, outlook. With `relative`, lags and neighbours are differences to the last value, and the outlook is there
+    twice, also as the difference of its variable f to variable f: what predicts target c is outlook variable c.
     """
     values = windows.values  # (B, N, L, V)
     batch, count, context, _ = values.shape
@@ -59,7 +60,7 @@ def features(
     if not neighbours.shape[1]:
         neighbours = np.empty((count, 0), np.int64)  # of other series than those trained on there may be any number
     levels = [values[:, :, _past_rows(inputs.lags, context)], last[:, neighbours]]  # (B, N, lags, V), (B, N, M, V)
-    others = _others(windows, inputs, known)
+    others = _others(windows, inputs, known, last)
     width = last.shape[2] * (1 + sum(a.shape[2] for a in levels)) + sum(a.shape[-1] for a in others)
     out = np.empty((batch, count, width), np.float32) if out is None else out  # (B, N, F)
     out[..., : last.shape[2]] = last
@@ -74,8 +75,8 @@ def features(
     return out
 
 
-def _others(windows: Windows, inputs: Inputs, known: Sequence[str]) -> list[np.ndarray]:
-    """Columns that are no past values; each spreads to (B, N, columns)."""
+def _others(windows: Windows, inputs: Inputs, known: Sequence[str], last: np.ndarray) -> list[np.ndarray]:
+    """Columns that are no past values; each spreads to (B, N, columns). `last` is (B, N, V)."""
     others = []
     if inputs.calendar:
         others.append(calendar(windows.origins)[:, None])  # (B, 1, 4)
@@ -83,7 +84,11 @@ def _others(windows: Windows, inputs: Inputs, known: Sequence[str]) -> list[np.n
         place = {name: float(i) for i, name in enumerate(known)}
         others.append(np.array([place.get(s, np.nan) for s in windows.series])[:, None])  # (N, 1)
     if windows.outlook is not None:
-        others.append(windows.outlook.reshape(*windows.outlook.shape[:2], -1))  # (B, N, K*F)
+        others.append(windows.outlook.reshape(*last.shape[:2], -1))  # (B, N, K*F)
+        if inputs.relative:
+            paired = min(windows.outlook.shape[3], last.shape[2])
+            ahead = windows.outlook[..., :paired] - last[:, :, None, :paired]  # (B, N, K, paired)
+            others.append(ahead.reshape(*last.shape[:2], -1))
     return others
 
 

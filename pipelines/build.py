@@ -7,7 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from forecast.errors import SchemaError
+from forecast.errors import SchemaError, UnknownNameError
+from forecast.region import Region
 from forecast.schema import Task, duration
 from forecast.spec import ALLOWED, from_spec
 from pipelines.checking import check_targets
@@ -16,6 +17,7 @@ from pipelines.fleet import Edges, Fleet, Nowcaster, Settings
 Config = Mapping[str, Any]
 PARTS = ("source", "store", "tracker", "executor")
 GRID = ("models", "reducers", "policies")
+PLACES = ("stations", "targets", "neighbours")
 FULL, NEVER = {"_target_": "forecast.reduce.Full"}, {"_target_": "forecast.policy.Never"}  # of the baselines
 
 
@@ -54,14 +56,19 @@ def build_fleet(config: Config, folder: Path) -> Fleet:
         series=tuple(config.get("series") or ()),
         late=duration(config["late"]),
         register=config["register"],
+        keep_models=config.get("keep_models", Settings.keep_models),
     )
-    return Fleet(config["fleet"], nowcasters(config, allowed), task, Edges(**parts), settings, folder)
+    made = nowcasters(config, allowed)
+    _check_regions([n.region for n in made], task, settings)
+    return Fleet(config["fleet"], made, task, Edges(**parts), settings, folder)
 
 
 def nowcasters(config: Config, allowed: tuple[str, ...]) -> list[Nowcaster]:
     """Every {model} x {reducer} x {policy} of the grid, after the baselines, which are trained once on everything.
 
     Each group is a mapping from label to spec; the labels make the names. What is a baseline already is not made twice.
+    With `stations` or `targets` in the grid each of these is made for every one of them, and sees the others as past
+    inputs; the baselines stay on everything, and a reducer answers once for all.
     """
     grid, baselines = config["grid"], config.get("baselines") or {}
     for group in GRID:
@@ -74,9 +81,48 @@ def nowcasters(config: Config, allowed: tuple[str, ...]) -> list[Nowcaster]:
     for label, spec in baselines.items():
         labels = {"model": label, "reducer": "full", "policy": "never"}
         made.append(Nowcaster(label, spec, from_spec(FULL), from_spec(NEVER), labels))
-    for (m, model), r, (p, policy) in product(grid["models"].items(), reducers, grid["policies"].items()):
-        if (model, grid["reducers"][r], policy) == (baselines.get(m), FULL, NEVER):
+    parts, where = (grid["models"].items(), reducers, grid["policies"].items()), regions(grid)
+    for (m, model), r, (p, policy), region in product(*parts, where):
+        if region.whole and (model, grid["reducers"][r], policy) == (baselines.get(m), FULL, NEVER):
             continue  # it is that baseline
-        labels = {"model": m, "reducer": r, "policy": p}
-        made.append(Nowcaster(f"{m}.{r}.{p}", model, reducers[r], from_spec(policy, allowed), labels))
+        place = {k: v for k, v in (("series", region.series), ("target", ".".join(region.targets))) if v}
+        labels = {"model": m, "reducer": r, "policy": p, **place}
+        name = ".".join(labels.values())
+        made.append(Nowcaster(name, model, reducers[r], from_spec(policy, allowed), labels, region))
     return made
+
+
+def regions(grid: Config) -> list[Region]:
+    """Every station x target of a grid; the whole where it names none.
+
+    >>> [(r.series, *r.targets) for r in regions({"stations": ["JFK", "LGA"], "targets": ["wind"]})]
+    [('JFK', 'wind'), ('LGA', 'wind')]
+    """
+    for name in grid:
+        if name not in (*GRID, *PLACES):
+            raise UnknownNameError("key of grid", name, (*GRID, *PLACES))
+    stations, targets = ([str(v) for v in _listed(grid, name)] for name in ("stations", "targets"))
+    neighbours = grid.get("neighbours", True)
+    if not isinstance(neighbours, bool):
+        raise SchemaError(f"grid.neighbours is {neighbours!r}: it must be true or false")
+    return [
+        Region(series, (target,) if target else (), neighbours)
+        for series, target in product(stations or [""], targets or [""])
+    ]
+
+
+def _listed(grid: Config, name: str) -> list[Any]:
+    value = grid.get(name)
+    if not isinstance(value, list | tuple | None):
+        raise SchemaError(f"grid.{name} is {value!r}: it must be a list, grid.{name}=[{value}]")
+    if len(set(value or ())) < len(value or ()):
+        raise SchemaError(f"grid.{name} names something twice: {value}")
+    return list(value or ())
+
+
+def _check_regions(asked: list[Region], task: Task, settings: Settings) -> None:
+    """Refuse targets that the task has not, and stations that `series` leaves out."""
+    for region in asked:
+        region.task(task, settings.series)
+        if region.series and settings.series and region.series not in settings.series:
+            raise UnknownNameError("series in grid.stations", region.series, settings.series)

@@ -16,10 +16,49 @@ GROUPS = ("variables", "task", "source", "store", "tracker", "executor", "model"
 TEXTS = ("folder", "run", "fleet")
 DURATIONS = ("latency", "late")
 SWITCHES = ("refit", "register")
-LEAST = {"history": 1, "seed": 0, "port": 1, "threads.workers": 0, "threads.per_worker": 0}  # whole numbers
+LEAST = {
+    "history": 1,
+    "keep_models": 0,
+    "seed": 0,
+    "port": 1,
+    "threads.workers": 0,
+    "threads.per_worker": 0,
+}  # whole numbers
 LISTS = ("series", "allowed_targets")
-SECTIONS = {"clock": ("start", "days", "now"), "threads": ("workers", "per_worker")}
-KEYS = {*GROUPS, *TEXTS, *DURATIONS, *SWITCHES, *LISTS, *SECTIONS, "history", "seed", "port", "catchup", "grid"}
+BACKTEST = (
+    "models",
+    "reducers",
+    "reference",
+    "part",
+    "choose",
+    "test",
+    "end",
+    "train",
+    "history",
+    "cutoffs",
+    "every",
+    "update",
+    "horizons",
+    "leads",
+    "standardise",
+    "season",
+    "block",
+)
+SECTIONS = {"clock": ("start", "days", "now"), "threads": ("workers", "per_worker"), "backtest": BACKTEST}
+KEYS = {
+    *GROUPS,
+    *TEXTS,
+    *DURATIONS,
+    *SWITCHES,
+    *LISTS,
+    *SECTIONS,
+    "history",
+    "keep_models",
+    "seed",
+    "port",
+    "catchup",
+    "grid",
+}
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 JOBS = {
     "replay": "replay a stretch of history through the whole loop and report on it",
+    "backtest": "fit several models on one table and compare their forecasts with persistence, by variable and lead",
     "train": "train the models of the configuration once, now, and save them",
     "nowcast": "one tick on the live or a replayed clock; run it again and nothing changes",
     "compare": "table and plot of the runs in MLflow: error, skill, cost",
@@ -24,6 +25,7 @@ examples:
   forecast replay +experiment=nyc
   forecast replay model=lstm reducer=variance_horizon policy=on_drift clock.start=2013-05-21T00:00Z
   forecast replay -m model=xgboost,lstm policy=always,on_drift      one run for each combination
+  forecast backtest +experiment=site12 backtest.part=choose
   forecast nowcast clock.now=2013-05-25T06:00Z
   eval "$(forecast completion bash)"                                tab completion in this shell
 

@@ -14,6 +14,7 @@ from forecast.ledger import Ledger
 from forecast.meter import VERSION, Meter
 from forecast.policy import Policy
 from forecast.reduce import Reducer
+from forecast.region import Region
 from forecast.schema import Task
 from forecast.spec import ALLOWED
 from pipelines.executors import Executor, Serial
@@ -32,7 +33,9 @@ class Nowcaster:
         model: spec of the forecaster (plain data, built anew for each training).
         reducer: shared between nowcasters of equal settings, so that its work is paid once per slot.
         policy: own instance; it remembers.
-        labels: `model`, `reducer`, `policy` names for tables and MLflow.
+        labels: `model`, `reducer`, `policy` names for tables and MLflow, and `series` and `target` where it asks for
+            less than everything.
+        region: which series and targets it asks for; all of them by default.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Nowcaster:
     reducer: Reducer
     policy: Policy
     labels: Mapping[str, str]
+    region: Region = field(default_factory=Region)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,7 @@ class Settings:
         series: those to forecast; empty = every series ever seen.
         late: rows this much older than the slot are still settled.
         register: register promoted models in the tracker.
+        keep_models: model folders that each nowcaster keeps, its newest ones and its champion; 0 = all.
     """
 
     history: int = 3360
@@ -73,6 +78,7 @@ class Settings:
     series: tuple[str, ...] = ()
     late: timedelta = timedelta(hours=24)
     register: bool = True
+    keep_models: int = 3
 
 
 class Fleet:
@@ -148,6 +154,10 @@ class Fleet:
         if self._models.get(name, ("",))[0] != version:
             self._models[name] = (version, Forecaster.load(self.model_folder(name, version), self.settings.allowed))
         return self._models[name][1]
+
+    def has_model(self, name: str) -> bool:
+        """Whether the present champion is in memory already."""
+        return bool(self.state.of(name).version) and self._models.get(name, ("",))[0] == self.state.of(name).version
 
     def model_folder(self, name: str, version: str) -> Path:
         return self.folder / "models" / name / version

@@ -1,45 +1,108 @@
-"""From decisions to trainings: each reducer works once per slot, each training gets all it needs.
+"""From decisions to trainings: each reducer works once per slot, each training gets all it needs, like train with like.
 
 What fails, a reducer, a training or the process it ran in, fails for its nowcasters alone.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 from collections.abc import Sequence
 from datetime import datetime
 
+from forecast.forecaster import Forecaster
 from forecast.panel import Panel
 from forecast.reduce import Reducer, Reduction, reduced
+from forecast.region import Region
+from forecast.schema import Task
+from forecast.spec import locate
 from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
-from pipelines.training import FAILURES, TrainingJob, TrainingOutcome, train, worded
+from pipelines.training import FAILURES, Trained, TrainingJob, TrainingOutcome, train_together, worded
+
+VERSION = re.compile(r"\d{8}T\d{4}(\d{2})?")  # as `_version` writes it
 
 
 def trained(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel, slot: datetime) -> list[TrainingOutcome]:
     """Train those chosen, in their order; equal reducers are asked once, their cost is shared by those who use them."""
-    reductions = _reductions(fleet, chosen, history)
+    reductions, views = _reductions(fleet, chosen, history), Views(fleet.task)
     found: dict[str, TrainingOutcome] = {}
     jobs = []
     for nowcaster in chosen:
         reduction = reductions[id(nowcaster.reducer)]
-        if isinstance(reduction, str):
-            found[nowcaster.name] = TrainingOutcome(nowcaster.name, False, reduction, failed=True)
-        else:
+        try:
+            if isinstance(reduction, str):
+                raise ReductionFailed(reduction)
             with fleet.meter.charge(nowcaster.name, "reduce"):
-                jobs.append(_job(fleet, nowcaster, history, reduction, slot))
+                jobs.append(_job(fleet, nowcaster, views.of(nowcaster.region, history, reduction), reduction, slot))
+        except FAILURES as error:
+            why = str(error) if isinstance(error, ReductionFailed) else worded(error)
+            found[nowcaster.name] = TrainingOutcome(nowcaster.name, False, why, failed=True)
     with fleet.meter.charge(OVERHEAD, "overhead"):
-        found |= {outcome.nowcaster: outcome for outcome in _run(fleet, jobs)}
+        done = _run(fleet, bundles(jobs, getattr(fleet.edges.executor, "workers", 1)))
+    for part in done:
+        _account(fleet, part)
+        found |= {outcome.nowcaster: outcome for outcome in part.outcomes}
     return [found[nowcaster.name] for nowcaster in chosen]
 
 
-def _run(fleet: Fleet, jobs: list[TrainingJob]) -> list[TrainingOutcome]:
-    """Run the jobs; where that breaks (a worker was killed), one by one, so that it breaks for the culprit alone."""
+class ReductionFailed(Exception):
+    """A reducer did not answer; says what it ran into."""
+
+
+class Views:
+    """Histories as regions see them after a reduction, each made once: jobs that share one travel with it once."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._made: dict[tuple[str, bool, int], Panel] = {}
+
+    def of(self, region: Region, history: Panel, reduction: Reduction) -> Panel:
+        key = (region.series, region.neighbours, id(reduction))
+        if key not in self._made:
+            self._made[key] = region.panel(reduced(history, reduction, self.task), self.task)
+        return self._made[key]
+
+
+def bundles(jobs: Sequence[TrainingJob], workers: int) -> list[list[TrainingJob]]:
+    """Jobs to be run together: one model on as many rows, in as many equal parts as there are workers.
+
+    A model that never shares a training pass is a job by itself, so that the workers are busy to the end. Whether
+    those of a bundle do share one is found where they are fitted (`Forecaster._alike`). Rows count because a pass
+    lasts as long as its longest member.
+    """
+    groups: dict[object, list[TrainingJob]] = {}
+    for job in jobs:
+        groups.setdefault(_company(job), []).append(job)
+    out = []
+    for members in groups.values():
+        parts = min(workers, len(members))
+        out += [members[k::parts] for k in range(parts)]
+    return sorted(out, key=len, reverse=True)  # the long ones first, so that no worker is left with one at the end
+
+
+def _company(job: TrainingJob) -> object:
+    """Equal for jobs that may share a pass."""
     try:
-        return fleet.edges.executor.map(train, jobs) if jobs else []
+        kind = locate(job.model["_target_"], job.allowed)
+    except FAILURES:  # told where it is trained
+        return job.nowcaster
+    if getattr(kind, "_alike", None) is Forecaster._alike:
+        return job.nowcaster
+    spec = {name: value for name, value in job.model.items() if name != "seed"}
+    return json.dumps(spec, sort_keys=True, default=str), job.rows, len(job.panel.times)
+
+
+def _run(fleet: Fleet, parts: list[list[TrainingJob]]) -> list[Trained]:
+    """Run the bundles; where that breaks (a worker was killed), one by one, so that it breaks for the culprit alone."""
+    try:
+        return fleet.edges.executor.map(train_together, parts) if parts else []
     except FAILURES as error:
-        if len(jobs) == 1:
-            return [TrainingOutcome(jobs[0].nowcaster, False, worded(error), failed=True)]
-        return [outcome for job in jobs for outcome in _run(fleet, [job])]
+        if len(parts) == 1 and len(parts[0]) == 1:
+            return [Trained([TrainingOutcome(parts[0][0].nowcaster, False, worded(error), failed=True)])]
+        smaller = parts if len(parts) > 1 else [[job] for job in parts[0]]
+        return [done for part in smaller for done in _run(fleet, [part])]
 
 
 def _job(fleet: Fleet, nowcaster: Nowcaster, history: Panel, reduction: Reduction, slot: datetime) -> TrainingJob:
@@ -51,8 +114,8 @@ def _job(fleet: Fleet, nowcaster: Nowcaster, history: Panel, reduction: Reductio
         nowcaster.name,
         dict(nowcaster.model),
         fleet.settings.allowed,
-        reduced(history, reduction, fleet.task),
-        fleet.task,
+        history,
+        nowcaster.region.task(fleet.task, fleet.state.series),
         fleet.model_folder(nowcaster.name, _version(slot)),
         champion,
         check,
@@ -81,7 +144,7 @@ def _reductions(fleet: Fleet, chosen: Sequence[Nowcaster], history: Panel) -> di
 
 
 def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
-    """Take over a promoted model, tell the policy, count what it cost."""
+    """Take over a promoted model and tell the policy."""
     memory = fleet.state.of(outcome.nowcaster)
     memory.attempted_at = slot
     memory.retrains += 1
@@ -90,7 +153,6 @@ def apply(fleet: Fleet, outcome: TrainingOutcome, slot: datetime) -> None:
     memory.failures = 0 if outcome.promoted else memory.failures + 1
     if not outcome.failed:
         fleet.nowcasters[outcome.nowcaster].policy.trained(outcome.promoted, outcome.reference)
-    _account(fleet, outcome)
 
 
 def forget(fleet: Fleet, name: str) -> None:
@@ -100,18 +162,35 @@ def forget(fleet: Fleet, name: str) -> None:
     memory.attempted_at, memory.failures = None, 0
 
 
-def _account(fleet: Fleet, outcome: TrainingOutcome) -> None:
-    """Absorb a training's record; what a worker spent between its jobs (start, imports, transfer) is overhead.
+def prune(fleet: Fleet, names: Sequence[str]) -> None:
+    """Delete the model folders of nowcasters beyond the newest `keep_models`; never the champion's.
 
-    A training in this very process was inside a charge of overhead, which gives back what is the nowcaster's.
+    Called once the state that names the champion is safe. The tracker's registry has copies of its own.
     """
-    pid, before, after = outcome.process
+    keep = fleet.settings.keep_models
+    for name in names if keep else ():
+        root, champion = fleet.folder / "models" / name, fleet.state.of(name).version
+        versions = (
+            sorted(p for p in root.iterdir() if p.is_dir() and VERSION.fullmatch(p.name)) if root.is_dir() else []
+        )
+        for old in versions[:-keep]:
+            if old.name != champion:
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _account(fleet: Fleet, done: Trained) -> None:
+    """Absorb the record of trainings; what else a worker spent (start, imports, transfer, order) is overhead.
+
+    Trainings in this very process were inside a charge of overhead, which gives back what is the nowcasters'.
+    """
+    pid, after = done.process
     if pid == 0:
         return
+    charged = sum(row["cpu_s"] for row in done.record["charges"])
     if pid == os.getpid():
-        fleet.meter.absorb(outcome.record, child=False)
-        fleet.charge_overhead(-sum(row["cpu_s"] for row in outcome.record["charges"]))
+        fleet.meter.absorb(done.record, child=False)
+        fleet.charge_overhead(-charged)
         return
-    fleet.meter.absorb(outcome.record)
-    fleet.charge_overhead(before - fleet.workers.get(pid, 0.0), child=True)
+    fleet.meter.absorb(done.record)
+    fleet.charge_overhead(after - fleet.workers.get(pid, 0.0) - charged, child=True)
     fleet.workers[pid] = after

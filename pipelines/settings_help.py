@@ -20,6 +20,7 @@ forecast {job} --cfg job. Own choices: a folder with the same groups, --config-d
 your own package allowed_targets=[yourpackage]."""
 USAGE = {
     "replay": "[key=value ...]; the same command again goes on where it was interrupted",
+    "backtest": "[+experiment=NAME] [key=value ...]; the same command again goes on where it was interrupted",
     "train": "[clock.now=TIME]",
     "nowcast": "[clock.now=TIME]; call it from cron, systemd or a CronJob",
     "compare": "[fleet=NAME] [folder=DIR]",

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
+from forecast.panel import Panel
 from forecast.policy import Decision
 from pipelines.fleet import Fleet
 from pipelines.training import TrainingOutcome
@@ -22,7 +23,11 @@ class Slot:
     decisions: dict[str, Decision] = field(default_factory=dict)
     outcomes: dict[str, TrainingOutcome] = field(default_factory=dict)
     forecasts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    updated: dict[str, int] = field(default_factory=dict)  # nowcaster -> new rows that its champion took in
     faults: dict[str, str] = field(default_factory=dict)  # nowcaster -> what its check or forecast ran into
+    panel: Panel | None = None  # the longest one read so far; `known` cuts it
+    cuts: dict[int, Panel] = field(default_factory=dict)
+    views: dict[tuple[str, bool, int], tuple[Panel, Panel]] = field(default_factory=dict)
 
     @classmethod
     def at(cls, fleet: Fleet, slot: datetime) -> Slot:

@@ -13,14 +13,16 @@ from pipelines.protocols import Store
 
 BASELINE = "persistence"
 REFERENCE = {"reducer": "full", "policy": "always"}
+PLACE = ("series", "target")  # labels of nowcasters that do not ask for everything
 RATIOS = ("dC", "dE", "ENC")
 
 
 def summarise(fleet: Fleet) -> pl.DataFrame:
     """One row per nowcaster: labels, `mae/<target>`, `skill/<target>`, `coverage<n>/<target>`, `cpu_s`, `dC`, `dE`, ...
 
-    Error and cost are compared with the same model retrained in every slot on the full history; null where the
-    fleet has no such nowcaster. Coverage is that of the widest interval, n its nominal per cent: 80 for the levels
+    Error and cost are compared with the same model, of the same series and target, retrained in every slot on the full
+    history; null where the fleet has no such nowcaster. `series` and `target` are columns where any nowcaster does not
+    ask for everything. Coverage is that of the widest interval, n its nominal per cent: 80 for the levels
     0.1 and 0.9; absent without an interval. E is the mean over targets of MAE against that reference, on identical
     pairs.
     """
@@ -35,8 +37,9 @@ def summarise(fleet: Fleet) -> pl.DataFrame:
 
 
 def _labels(nowcasters: Iterable[Nowcaster]) -> pl.DataFrame:
-    keys = ("model", "reducer", "policy")
-    return pl.DataFrame([{"nowcaster": n.name, **{k: n.labels.get(k, "") for k in keys}} for n in nowcasters])
+    made = list(nowcasters)
+    keys = ("model", "reducer", "policy", *(k for k in PLACE if any(n.labels.get(k) for n in made)))
+    return pl.DataFrame([{"nowcaster": n.name, **{k: n.labels.get(k, "") for k in keys}} for n in made])
 
 
 def _errors(settled: pl.DataFrame, targets: Sequence[str]) -> pl.DataFrame:
@@ -102,7 +105,8 @@ def _efficiency(table: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
 
 
 def _reference(table: pl.DataFrame, row: Mapping[str, object]) -> dict[str, Any] | None:
-    same = table.filter(pl.col("model") == row["model"], *(pl.col(k) == v for k, v in REFERENCE.items()))
+    alike = ("model", *(k for k in PLACE if k in row))
+    same = table.filter(*(pl.col(k) == row[k] for k in alike), *(pl.col(k) == v for k, v in REFERENCE.items()))
     return same.row(0, named=True) if same.height else None
 
 

@@ -1,6 +1,6 @@
 """The one loop body. A backtest is a live run with another clock and another source.
 
-    poll -> append -> settle -> decide -> (reduce -> train -> promote) -> predict -> issue -> log -> save
+    poll -> append -> settle -> decide -> (reduce -> train -> promote) -> update -> predict -> issue -> log -> save
 
 Every step can be repeated: appends and records are written once per position or slot, everything else follows
 from the store and the state of the slot before. So a crash between any two steps costs one repetition.
@@ -15,15 +15,17 @@ import numpy as np
 import polars as pl
 
 from forecast.errors import CorruptModelError
-from forecast.panel import Panel, stamp
 from forecast.policy import Action, Situation
 from pipelines.fleet import OVERHEAD, Fleet, Nowcaster
-from pipelines.records import cost_rows, decision_rows, forecast_rows
-from pipelines.retrain import apply, forget, trained
+from pipelines.known import known, seen_by
+from pipelines.losses import backtest_errors, scaled_loss, scaled_mean
+from pipelines.records import Issued, cost_rows, decision_rows, forecast_rows
+from pipelines.retrain import apply, forget, prune, trained
 from pipelines.show import show
 from pipelines.slot import Slot
 from pipelines.sources.grid import on_grid
-from pipelines.training import FAILURES, backtest_errors, scaled_loss, scaled_mean, worded
+from pipelines.training import FAILURES, worded
+from pipelines.updating import catch_up, update
 
 
 def tick(fleet: Fleet, slot: datetime) -> Slot | None:
@@ -36,11 +38,12 @@ def tick(fleet: Fleet, slot: datetime) -> Slot | None:
     if fleet.state.slot is not None and slot <= fleet.state.slot:
         return None
     this = Slot.at(fleet, slot)
-    for step in (ingest, settle, decide, retrain, predict, issue, log):
+    for step in (ingest, settle, decide, retrain, update, predict, issue, log):
         step(fleet, this)
         fleet.probe(step.__name__)
     with fleet.meter.charge(OVERHEAD, "save"):
         fleet.save(slot)
+        prune(fleet, [name for name, outcome in this.outcomes.items() if outcome.promoted])
     fleet.probe("save")
     return this
 
@@ -62,11 +65,19 @@ def ingest(fleet: Fleet, this: Slot) -> None:
             if new:
                 store.record("series", pl.DataFrame({"series": new}).with_columns(slot=pl.lit(this.slot)), key)
                 fleet.probe("series")
-            store.append(batch.frame, batch.positions)
+            store.append(_completed(fleet, batch.frame), batch.positions)
             fleet.probe("append")
         found = store.records("series", since=fleet.state.slot)
         known = {*fleet.state.series, *(found["series"] if found.height else ())}
         fleet.state.series = list(fleet.settings.series or sorted(known))
+
+
+def _completed(fleet: Fleet, frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows with null where the store has a column that this source does not report; the task's own must be there."""
+    if frame.is_empty():
+        return frame
+    wanted = [v.name for v in getattr(fleet.edges.store, "variables", ()) if v.name not in fleet.task.names]
+    return frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in wanted if name not in frame.columns)
 
 
 def settle(fleet: Fleet, this: Slot) -> None:
@@ -107,12 +118,21 @@ def load(fleet: Fleet, this: Slot) -> None:
     with fleet.meter.charge(OVERHEAD, "overhead"):
         for name in fleet.nowcasters:
             try:
-                fleet.model(name)
+                _loaded(fleet, name)
             except CorruptModelError as damage:
                 this.fault(name, f"champion: {worded(damage)}")
                 forget(fleet, name)
             except FAILURES:
                 continue
+
+
+def _loaded(fleet: Fleet, name: str) -> None:
+    """Load a champion; one that takes in rows is brought to where it stood, at its own cost."""
+    fresh = not fleet.has_model(name)
+    model = fleet.model(name)
+    if fresh and model is not None and model.traits.updates:
+        with fleet.meter.charge(name, "update"):
+            catch_up(fleet, fleet.nowcasters[name], model)
 
 
 def _error(fleet: Fleet, this: Slot, nowcaster: Nowcaster, rows: pl.DataFrame | None) -> float:
@@ -127,9 +147,9 @@ def _error(fleet: Fleet, this: Slot, nowcaster: Nowcaster, rows: pl.DataFrame | 
         if rows is None:
             return float("nan")
         own = rows.filter(pl.col("version") == fleet.state.of(nowcaster.name).version)
-        return scaled_mean(own, dict(zip(fleet.task.target_names, model.scale_, strict=True)))
-    back = fleet.task.context + fleet.task.horizon
-    panel = _panel(fleet, this, back)
+        assert model.task_ is not None
+        return scaled_mean(own, dict(zip(model.task_.target_names, model.scale_, strict=True)))
+    panel = seen_by(fleet, this, nowcaster, known(fleet, this, fleet.task.context + fleet.task.horizon))
     recent = backtest_errors(model, panel, this.slot - fleet.task.step)
     return scaled_loss(recent.filter(pl.col("origin") >= model.data_end_), model)
 
@@ -140,7 +160,7 @@ def retrain(fleet: Fleet, this: Slot) -> None:
     if not chosen:
         return
     with fleet.meter.charge_shared([n.name for n in chosen], "features"):
-        history = _panel(fleet, this, fleet.settings.history)
+        history = known(fleet, this, fleet.settings.history)
     for outcome in trained(fleet, chosen, history, this.slot):
         this.outcomes[outcome.nowcaster] = outcome
         apply(fleet, outcome, this.slot)
@@ -149,18 +169,20 @@ def retrain(fleet: Fleet, this: Slot) -> None:
 def predict(fleet: Fleet, this: Slot) -> None:
     """Every nowcaster that has a champion forecasts from this slot; one that cannot is noted, the others go on."""
     with fleet.meter.charge_shared(list(fleet.nowcasters), "features"):
-        panel = _panel(fleet, this, fleet.task.context)
+        panel = known(fleet, this, fleet.task.context)
     load(fleet, this)
-    parts = []
-    for name in fleet.nowcasters if panel.series else ():
+    made = []
+    for name, nowcaster in fleet.nowcasters.items() if panel.series else ():
         with fleet.meter.charge(name, "predict"):
             try:
                 model = fleet.model(name)
                 if model is not None:
-                    parts.append(forecast_rows(model.predict(panel), name, fleet.state.of(name).version, this.slot))
+                    forecast = model.predict(seen_by(fleet, this, nowcaster, panel))
+                    made.append(Issued(name, fleet.state.of(name).version, forecast))
             except FAILURES as failure:
                 this.fault(name, f"forecast: {worded(failure)}")
-    this.forecasts = pl.concat(parts) if parts else pl.DataFrame()
+    with fleet.meter.charge_shared(list(fleet.nowcasters), "predict"):
+        this.forecasts = forecast_rows(made, this.slot)
 
 
 def issue(fleet: Fleet, this: Slot) -> None:
@@ -188,13 +210,3 @@ def log(fleet: Fleet, this: Slot) -> None:
         store.record("costs", costs, key)
         fleet.probe("costs")
         show(fleet, this, costs)
-
-
-def _panel(fleet: Fleet, this: Slot, rows: int) -> Panel:
-    """The newest `rows` rows of every series as known now; one that has been silent for so long is all gaps."""
-    start, names, series = this.slot - (rows - 1) * fleet.task.step, fleet.task.names, fleet.state.series
-    frame = fleet.edges.store.read(as_of=this.now, start=start, end=this.slot, series=series)
-    if frame.is_empty():
-        times = stamp(start) + np.arange(rows) * np.timedelta64(fleet.task.step)  # (T,)
-        return Panel(np.full((len(series), rows, len(names)), np.nan), times, tuple(series), names, fleet.task.step)
-    return Panel.from_frame(frame, fleet.task.step, names, start=start, end=this.slot, series=series)

@@ -1,7 +1,8 @@
-"""One training: fit a challenger, compare it with the champion on rows neither was trained on, promote or not.
+"""Trainings: fit challengers, compare each with its champion on rows neither was trained on, promote or not.
 
-Pure work on plain data, so that it runs in any process: everything it needs comes with the job, everything it
-finds goes back with the outcome.
+Pure work on plain data, so that it runs in any process: everything it needs comes with the jobs, everything it
+finds goes back with the outcomes. Jobs that come together are fitted together where their models are alike; what
+fails, fails alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +25,13 @@ from forecast.meter import Meter
 from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.spec import from_spec, locate
+from forecast.together import Fit, fit_together
 from pipelines.fleet import OVERHEAD
+from pipelines.losses import backtest_errors, paired_losses, scaled_loss, scaled_mean
 
-PAIR = ("series", "variable", "origin", "lead")
+__all__ = ["FAILURES", "Trained", "TrainingJob", "TrainingOutcome", "backtest_errors", "scaled_loss", "scaled_mean",
+           "train", "train_together", "worded"]  # fmt: skip
+
 FAILURES = (Exception,)  # a user's model may raise anything; it is recorded, shown, and told by the exit code
 
 
@@ -52,6 +58,16 @@ class TrainingJob:
     check_rows: int = 0
     refit: bool = True
 
+    @property
+    def rows(self) -> int:
+        """Rows to be trained on."""
+        return int(np.count_nonzero(self.panel.keep))
+
+    @property
+    def start(self) -> datetime:
+        """The newest row that the challenger may be trained on; the check rows come after it."""
+        return self.panel.end - self.check_rows * self.task.step
+
 
 @dataclass(frozen=True)
 class TrainingOutcome:
@@ -71,21 +87,69 @@ class TrainingOutcome:
     champion_loss: float = float("nan")
     reference: float = float("nan")
     failed: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What some jobs came to: an outcome of each, and what they cost the process that did them."""
+
+    outcomes: list[TrainingOutcome]
     record: dict[str, Any] = field(default_factory=dict)
-    process: tuple[int, float, float] = (0, 0.0, 0.0)  # pid, CPU seconds of the process before and after; 0: none ran
+    process: tuple[int, float] = (0, 0.0)  # pid, CPU seconds that the process had at the end; 0: none ran
+
+
+class Contest:
+    """A job on its way: the model in hand, and how it ends once that is known."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.job = job
+        self.model: Forecaster | None = None
+        self.found: dict[str, Any] = {}  # what the outcome will say
+        self.over = False
+
+    @property
+    def outcome(self) -> TrainingOutcome:
+        return TrainingOutcome(self.job.nowcaster, **self.found)
+
+    def end(self, **found: Any) -> None:
+        self.found, self.over = {**self.found, **found}, True
+
+    def fail(self, error: Exception) -> None:
+        self.found, self.over = {"promoted": False, "failed": True, "why": worded(error)}, True
+
+    def tried(self, step: Callable[[Contest, Meter], None], meter: Meter) -> None:
+        """Do a step unless all is over; what it raises is this job's failure alone."""
+        if not self.over:
+            try:
+                step(self, meter)
+            except FAILURES as error:
+                self.fail(error)
 
 
 def train(job: TrainingJob) -> TrainingOutcome:
-    """Run a job. A failure comes back as an outcome, so that one nowcaster never ends the slot for all."""
-    before, meter = time.process_time(), Meter()
-    try:
-        with meter.charge(OVERHEAD, "overhead"):  # whoever trains first does not pay for the libraries
-            locate(job.model["_target_"], job.allowed).prepare()
-        found = _compete(job, meter) if job.check_rows else _take_over(job, meter)
-    except FAILURES as error:
-        found = {"promoted": False, "failed": True, "why": worded(error)}
-    process = (os.getpid(), before, time.process_time())
-    return TrainingOutcome(job.nowcaster, record=meter.record(), process=process, **found)
+    """Run one job. A failure comes back as an outcome, so that one nowcaster never ends the slot for all."""
+    return train_together([job]).outcomes[0]
+
+
+def train_together(jobs: Sequence[TrainingJob]) -> Trained:
+    """Run jobs side by side: all challengers are fitted, each meets its champion, all winners are fitted once more.
+
+    A common pass is charged to its nowcasters in proportion to their rows.
+    """
+    meter = Meter()
+    contests = [Contest(job) for job in jobs]
+    for contest in contests:
+        contest.tried(_prepare, meter)
+    _fit([c for c in contests if not c.over], meter, whole=False)
+    for contest in contests:
+        contest.tried(_compete, meter)
+    again = [c for c in contests if not c.over and c.job.check_rows and c.job.refit]
+    for contest in again:
+        contest.tried(_prepare, meter)
+    _fit([c for c in again if not c.over], meter, whole=True)
+    for contest in contests:
+        contest.tried(_save, meter)
+    return Trained([c.outcome for c in contests], meter.record(), (os.getpid(), time.process_time()))
 
 
 def worded(error: Exception) -> str:
@@ -97,109 +161,84 @@ def worded(error: Exception) -> str:
     return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
-def _take_over(job: TrainingJob, meter: Meter) -> dict[str, Any]:
-    with meter.charge(job.nowcaster, "fit"):
-        model = from_spec(job.model, job.allowed).fit(job.panel, job.task)
-    with meter.charge(job.nowcaster, "save"):
-        model.save(job.folder)
-    return {"promoted": True, "why": "takes over unchallenged", "data_end": model.data_end_}
+def _prepare(contest: Contest, meter: Meter) -> None:
+    """Load the libraries, whoever trains first does not pay for them, and make a model to fit."""
+    with meter.charge(OVERHEAD, "overhead"):
+        locate(contest.job.model["_target_"], contest.job.allowed).prepare()
+        contest.model = from_spec(contest.job.model, contest.job.allowed)
 
 
-def _compete(job: TrainingJob, meter: Meter) -> dict[str, Any]:
-    start = job.panel.end - job.check_rows * job.task.step
-    with meter.charge(job.nowcaster, "fit"):
-        model = from_spec(job.model, job.allowed).fit(job.panel.until(start), job.task)
+def _fit(contests: list[Contest], meter: Meter, whole: bool) -> None:
+    """Fit the models in hand: on `whole` histories, or those that will be challenged without their check rows."""
+    fits = []
+    for contest in contests:
+        job = contest.job
+        assert contest.model is not None
+        panel = job.panel if whole or not job.check_rows else job.panel.until(job.start)
+        fits.append(Fit(contest.model, panel, job.task))
+    names, rows = [c.job.nowcaster for c in contests], [c.job.rows for c in contests]
+    failures = fit_together(
+        fits, lambda places: meter.charge_shared([names[k] for k in places], "fit", [rows[k] for k in places])
+    )
+    for contest, failure in zip(contests, failures, strict=True):
+        if failure is not None:
+            contest.fail(failure)
+
+
+def _compete(contest: Contest, meter: Meter) -> None:
+    """Compare the challenger with the champion; one that does not win is out."""
+    job, model = contest.job, contest.model
+    assert model is not None
+    if not job.check_rows:
+        contest.found = {"promoted": True, "why": "takes over unchallenged"}
+        return
     with meter.charge(job.nowcaster, "check"):
         champion = _champion(job)
-        mine, theirs = _check_rows(job, model, champion, start)
-        pair = _losses(mine, theirs, model, alone=champion is None)
+        mine, theirs = _check_rows(job, model, champion)
+        pair = paired_losses(mine, theirs, model, alone=champion is None)
         if champion is not None and not pair["challenger_loss"] < pair["champion_loss"]:
             why = "the challenger does not beat the champion" if theirs.height else "no row to compare both on"
-            return {"promoted": False, "why": why, "reference": scaled_loss(theirs, champion), **pair}
-    if job.refit:
-        with meter.charge(job.nowcaster, "fit"):
-            model = from_spec(job.model, job.allowed).fit(job.panel, job.task)
-    with meter.charge(job.nowcaster, "save"):
-        model.save(job.folder)
+            contest.end(promoted=False, why=why, reference=scaled_loss(theirs, champion), **pair)
+            return
     why = "the challenger beats the champion" if champion is not None else "first model"
     if job.champion is not None and champion is None:
         why = "the champion cannot be read"
-    return {"promoted": True, "why": why, "data_end": model.data_end_, "reference": scaled_loss(mine, model), **pair}
+    contest.found = {"promoted": True, "why": why, "check": mine, **pair}
+
+
+def _save(contest: Contest, meter: Meter) -> None:
+    job, model, mine = contest.job, contest.model, contest.found.pop("check", None)
+    assert model is not None
+    with meter.charge(job.nowcaster, "save"):
+        model.save(job.folder)
+    reference = {} if mine is None else {"reference": scaled_loss(mine, model)}
+    contest.end(data_end=model.data_end_, **reference)
 
 
 def _champion(job: TrainingJob) -> Forecaster | None:
-    """The present model; None where there is none, or none that can be read: then any challenger is better."""
+    """The present model; None where there is none, or none that can be read: then any challenger is better.
+
+    One that takes in new rows has taken in all but the check rows, as the challenger has.
+    """
     try:
-        return Forecaster.load(job.champion, job.allowed) if job.champion is not None else None
+        model = Forecaster.load(job.champion, job.allowed) if job.champion is not None else None
     except CorruptModelError:
         return None
+    if model is not None and model.traits.updates:
+        try:
+            model.update(job.panel.until(job.start))
+        except ShortHistoryError:  # older than the history: it stands as it was trained
+            return model
+    return model
 
 
-def _check_rows(
-    job: TrainingJob, model: Forecaster, champion: Forecaster | None, start: datetime
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _check_rows(job: TrainingJob, model: Forecaster, champion: Forecaster | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Errors of challenger and champion in the check window, each on rows that it was not trained on.
 
     Both are made now, from one panel: what the champion issued then was made without the rows that came late, and
     a challenger that does not forecast any better would win by them.
     """
-    mine = backtest_errors(model, job.panel, start)
+    mine = backtest_errors(model, job.panel, job.start)
     if champion is None:
         return mine, mine.clear()
-    return mine, backtest_errors(champion, job.panel, start).filter(pl.col("origin") >= champion.data_end_)
-
-
-def _losses(mine: pl.DataFrame, theirs: pl.DataFrame, model: Forecaster, alone: bool) -> dict[str, float]:
-    """Both losses on the same (series, variable, origin, lead) pairs, in the challenger's scale; on all if alone."""
-    if alone:
-        return {"challenger_loss": scaled_loss(mine, model), "champion_loss": float("nan")}
-    other = theirs.select(*PAIR, other="error")
-    both = mine.join(other, on=list(PAIR), how="inner", maintain_order="left")  # one order: equal models tie exactly
-    champion_loss = scaled_loss(both.with_columns(error="other"), model)
-    return {"challenger_loss": scaled_loss(both, model), "champion_loss": champion_loss}
-
-
-def backtest_errors(model: Forecaster, panel: Panel, after: datetime) -> pl.DataFrame:
-    """Errors of every forecast whose truth lies after `after`, as `series, variable, origin, lead, error`."""
-    assert model.task_ is not None
-    task: Task = model.task_
-    rows = int((panel.end - after) / task.step)
-    first = max(task.context - 1, len(panel.times) - rows - task.horizon)
-    origins = [panel.end - k * task.step for k in range(len(panel.times) - 1 - first, 0, -1)]
-    forecasts = model.predict_at(panel, origins)
-    if not forecasts:
-        raise ShortHistoryError(
-            f"no row to check on: {len(panel.times)} rows, of which {task.context} are context and {rows} are to be "
-            "checked; give a longer history or a shorter check_window"
-        )
-    truth = _long(panel.select(task.target_names))
-    frames = pl.concat([f.frame() for f in forecasts]).filter((pl.col("time") > after) & pl.col("point").is_not_null())
-    joined = frames.join(truth, on=["series", "time", "variable"], how="inner", maintain_order="left")
-    return joined.select(*PAIR, error=pl.col("point") - pl.col("truth"))
-
-
-def scaled_loss(rows: pl.DataFrame, model: Forecaster) -> float:
-    """Mean over targets of mean |error| / scale, with the model's own saved scales; NaN without rows."""
-    assert model.task_ is not None
-    return scaled_mean(rows, dict(zip(model.task_.target_names, model.scale_, strict=True)))
-
-
-def scaled_mean(rows: pl.DataFrame, scale: dict[str, float]) -> float:
-    """Mean over variables of mean |error| / scale of `rows` (`variable, error`); NaN without rows."""
-    if rows.is_empty():
-        return float("nan")
-    means = rows.group_by("variable").agg(pl.col("error").abs().mean()).sort("variable")
-    return float(np.mean([error / scale[name] for name, error in means.iter_rows()]))
-
-
-def _long(panel: Panel) -> pl.DataFrame:
-    n, t, c = panel.shape
-    return pl.DataFrame(
-        {
-            "series": np.repeat(np.array(panel.series, object), t * c),
-            "time": pl.Series(np.tile(np.repeat(panel.times, c), n)).dt.replace_time_zone("UTC"),
-            "variable": np.tile(np.array(panel.variables, object), n * t),
-            "truth": panel.values.reshape(-1),
-        },
-        schema_overrides={"series": pl.String, "variable": pl.String},
-    ).filter(pl.col("truth").is_not_nan())
+    return mine, backtest_errors(champion, job.panel, job.start).filter(pl.col("origin") >= champion.data_end_)

@@ -15,9 +15,13 @@ from forecast.policy import Policy
 from forecast.reduce import Reducer
 from forecast.schema import Task, Variable, duration
 from forecast.spec import ALLOWED, from_spec, to_spec
+from pipelines.backtest.cells import contestants
+from pipelines.backtest.checking import check_settings
+from pipelines.backtest.plan import Split
 from pipelines.build import build_fleet
 from pipelines.checking import KEYS, check_targets, checked
 from pipelines.completion import groups, settings, words
+from pipelines.jobs.backtest import SPLIT
 from pipelines.jobs.setting_up import single
 from pipelines.protocols import Source, Store, Tracker
 
@@ -26,16 +30,17 @@ KINDS = {"task": Task, "source": Source, "store": Store, "tracker": Tracker, "mo
 ROUND_TRIP = ("task", "model", "reducer", "policy", "variables", "source")
 
 
-def composed(folder: Path, *overrides: str) -> dict[str, Any]:
+def composed(folder: Path, *overrides: str, group: str = "") -> dict[str, Any]:
+    """The configuration resolved; with a `group` that group alone: a source may not have what the usual task asks."""
     with initialize_config_module("forecast.conf", version_base="1.3"):
         config = compose("config", overrides=[f"folder={folder}", "threads.workers=1", *overrides])
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    plain: dict[str, Any] = OmegaConf.to_container(config[group] if group else config, resolve=True)  # type: ignore[assignment]
     return plain
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_builds_what_its_group_promises(tmp_path: Path, group: str, option: str) -> None:
-    spec = composed(tmp_path, f"{group}={option}")[group]
+    spec = composed(tmp_path, f"{group}={option}", group=group)
     check_targets(spec, ALLOWED, group)
     built = from_spec(spec)
     if group in KINDS:
@@ -49,18 +54,33 @@ def test_every_option_builds_what_its_group_promises(tmp_path: Path, group: str,
 
 @pytest.mark.parametrize(("group", "option"), [o for o in OPTIONS if o[0] in ROUND_TRIP])
 def test_a_spec_goes_round(tmp_path: Path, group: str, option: str) -> None:
-    first = to_spec(from_spec(composed(tmp_path, f"{group}={option}")[group]))
+    first = to_spec(from_spec(composed(tmp_path, f"{group}={option}", group=group)))
     assert to_spec(from_spec(first)) == first
 
 
 @pytest.mark.parametrize("experiment", groups()["experiment"])
-def test_every_experiment_builds_a_fleet(tmp_path: Path, experiment: str) -> None:
+def test_every_experiment_builds_a_fleet_or_a_backtest(tmp_path: Path, experiment: str) -> None:
     config = checked(composed(tmp_path, f"+experiment={experiment}", "tracker=none", "store=memory"))
+    if config["backtest"]["models"]:
+        _check_backtest(config)
+        return
     fleet = build_fleet(config, tmp_path)
     grid = config["grid"]
     count = len(grid["models"]) * len(grid["reducers"]) * len(grid["policies"])
+    count *= len(grid.get("stations") or [""]) * len(grid.get("targets") or [""])
+    count *= len(grid.get("stations", [""])) * len(grid.get("targets", [""]))
     assert len(fleet.nowcasters) == count + len(config["baselines"])
     assert fleet.name == config["fleet"]
+
+
+def _check_backtest(config: dict[str, Any]) -> None:
+    """Every model, reducer and part builds, and so does the plan; the data are not asked for."""
+    asked, task = config["backtest"], from_spec(config["task"])
+    check_settings(asked, task.horizon)
+    found = contestants(config, {}, ALLOWED)
+    assert {c.labels["model"] for c in found} == {*asked["models"], *config["baselines"]}
+    assert isinstance(from_spec(config["source"]), Source)
+    assert Split(**{name: asked[name] for name in SPLIT}).part == "test"
 
 
 def test_nowcasters_share_reducers_and_never_policies(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,12 @@ import pytest
 
 from forecast.checks import CHECKS, Make, check_forecaster, synthetic_panel, synthetic_task
 from forecast.checks.expect import ContractError
+from forecast.checks.saved import check_saved_together
+from forecast.errors import SchemaError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
+from forecast.together import Fit, fit_together
 from forecast.windows import Windows, training_rows, truth_at
 
 NAMED = {c.__name__: c for c in CHECKS}
@@ -228,7 +231,123 @@ class LeansOnANeighbour(Honest):
         return super()._predict(windows, task) + 0.05 * others[:, :, None, :, None]
 
 
+class Slope(Honest):
+    """Honest, and able to learn new rows one by one: the mean change by lead from running sums."""
+
+    traits = Traits(updates=True)
+    again = 0  # rows before the first new one that are learnt once more
+    behind = False  # learn what lies in memory behind the panel
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        self.sums_ = np.zeros((2, task.horizon, len(task.targets)))  # (sum, count), H, C
+        self._add(panel.values, task, task.context, panel.keep)
+
+    def _update(self, panel: Panel, task: Task) -> None:
+        values = panel.values
+        while self.behind and values.base is not None:
+            values = values.base
+        self._add(values, task, self.first_new(panel) - self.again)
+
+    def _add(self, values: np.ndarray, task: Task, first: int, keep: np.ndarray | None = None) -> None:
+        values, sums = values[..., : len(task.targets)], self.sums_.copy()
+        kept = np.ones(values.shape[1], bool) if keep is None else keep
+        for h in range(task.horizon):
+            change = (values[:, first:] - values[:, first - 1 - h : -1 - h])[
+                :, kept[first - 1 - h : -1 - h]
+            ]  # (N, B, C)
+            sums[:, h] += np.stack([np.nansum(change, (0, 1)), (~np.isnan(change)).sum((0, 1))])
+        self.sums_ = sums
+        self.drift_ = sums[0] / np.maximum(sums[1], 1)  # (H, C)
+
+    def _save(self, folder: Path) -> None:
+        (folder / "drift.json").write_text(json.dumps([self.drift_.tolist(), self.sums_.tolist()]))
+
+    def _load(self, folder: Path) -> None:
+        self.drift_, self.sums_ = (np.array(part) for part in json.loads((folder / "drift.json").read_text()))
+
+
+class LearnsTwice(Slope):
+    """Takes in the row before the new ones too, each time."""
+
+    again = 1
+
+
+class LearnsWhatLiesBehind(Slope):
+    behind = True
+
+
+class NeverLearns(Slope):
+    """Says it took the rows in."""
+
+    def _update(self, panel: Panel, task: Task) -> None:
+        """Nothing."""
+
+
+class LearnsTheWholePanel(Slope):
+    """Takes every row of the panel for new."""
+
+    def _update(self, panel: Panel, task: Task) -> None:
+        self._add(panel.values, task, task.horizon + 1)
+
+
+class ForgetsToRefuse(Honest):
+    """Says it can, and raises what it likes."""
+
+    traits = Traits(updates=True)
+
+
+class Crowd(Honest):
+    """Fitted in one pass with its like; a good one."""
+
+    def _alike(self, panel: Panel, task: Task) -> str | None:
+        return "any"
+
+
+class SharesOneAnswer(Crowd):
+    """All of a pass get what the first one learnt."""
+
+    @classmethod
+    def _fit_together(cls, fits: Sequence[Fit]) -> None:
+        for fit in fits:
+            fits[0].model._fit(fits[0].panel, fits[0].task, False)
+            fit.model.drift_ = fits[0].model.drift_  # type: ignore[attr-defined]
+
+
+class ForgetsItsKey(Crowd):
+    """Stacks what does not fit together, and cuts it to size."""
+
+    @classmethod
+    def _fit_together(cls, fits: Sequence[Fit]) -> None:
+        shortest = min(len(fit.panel.times) for fit in fits)
+        for fit in fits:
+            fit.model._fit(fit.panel.tail(shortest), fit.task, fit.warm)
+
+
+class ColdInCompany(Crowd):
+    """Warm alone, cold in company."""
+
+    traits = Traits(warms=True)
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        before = self.drift_ if warm else 0.0
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + 0.5 * before
+
+    @classmethod
+    def _fit_together(cls, fits: Sequence[Fit]) -> None:
+        for fit in fits:
+            fit.model._fit(fit.panel, fit.task, False)
+
+
 PLANTED = [
+    (LearnsTwice, "check_update_in_steps_is_update_at_once", "in steps must equal one at once"),
+    (LearnsTheWholePanel, "check_update_in_steps_is_update_at_once", "in steps must equal one at once"),
+    (NeverLearns, "check_update_learns", "nothing was learnt"),
+    (LearnsWhatLiesBehind, "check_update_is_blind_to_the_future", "rows after the end were learnt"),
+    (ForgetsToRefuse, "check_update_learns_rows_once", "no `_update`"),
+    (SharesOneAnswer, "check_together_is_alone", "must forecast as one fitted alone"),
+    (ForgetsItsKey, "check_together_is_alone", "must forecast as one fitted alone"),
+    (ColdInCompany, "check_warm_together_is_warm_alone", "warm fit in company"),
     (Peeks, "check_future_is_unseen", "values after the origin"),
     (ReadsTheMemoryBehind, "check_training_ends_at_its_end", "rows after the end"),
     (ScalesOnEverything, "check_training_obeys_keep", "`keep` excludes"),
@@ -265,12 +384,48 @@ def test_planted_model_is_caught(kind: type[Forecaster], check: str, says: str) 
 
 
 @pytest.mark.parametrize("check", [c for c in CHECKS if c.__name__ != "check_save_and_load"], ids=lambda c: c.__name__)
-def test_the_honest_model_passes(check: Callable[[Make], None]) -> None:
-    check(Honest)
+@pytest.mark.parametrize("kind", [Honest, Slope, Crowd])
+def test_the_honest_model_passes(kind: type[Forecaster], check: Callable[[Make], None]) -> None:
+    check(kind)
 
 
-def test_the_honest_model_saves() -> None:
-    NAMED["check_save_and_load"](Honest)
+def test_the_honest_models_save() -> None:
+    check_saved_together({kind.__name__: kind for kind in (Honest, Slope)})
+
+
+def test_a_fit_after_another_fits_panel_is_no_company() -> None:
+    """One model in two fits is refused before anything is learnt."""
+    panel, task, model = synthetic_panel(), synthetic_task(), Crowd()
+    with pytest.raises(SchemaError, match="in two fits"):
+        fit_together([Fit(model, panel, task), Fit(model, panel, task)])
+    assert model.task_ is None
+
+
+def test_an_update_that_fails_leaves_the_model_as_it_was() -> None:
+    panel, task = synthetic_panel(), synthetic_task()
+    model = Slope().fit(panel.rows(slice(0, 150)), task)
+    wanted, end = model.predict(panel), model.data_end_
+    model.first_new = lambda panel: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(ZeroDivisionError):
+        model.update(panel)
+    del model.first_new
+    assert model.data_end_ == end
+    np.testing.assert_array_equal(model.predict(panel).quantiles, wanted.quantiles)
+    assert model.update(panel).data_end_ == panel.end
+
+
+def test_an_interrupted_pass_leaves_every_model_as_it_was() -> None:
+    class Interrupted(Crowd):
+        @classmethod
+        def _fit_together(cls, fits: Sequence[Fit]) -> None:
+            super()._fit_together(fits)
+            raise KeyboardInterrupt
+
+    panel, task = synthetic_panel(), synthetic_task()
+    models = [Interrupted(), Interrupted()]
+    with pytest.raises(KeyboardInterrupt):
+        fit_together([Fit(model, panel, task) for model in models])
+    assert all(vars(model) == {} for model in models)
 
 
 class Crosses(Honest):

@@ -211,3 +211,14 @@ def test_wrong_input_is_refused_in_words(wrong: Callable[[Meter], None], error: 
 
 def test_examples_run() -> None:
     assert doctest.testmod(forecast.meter).failed == 0
+
+
+def test_shares_follow_the_weights() -> None:
+    now = [0.0]
+    meter = Meter(clocks=lambda: Reading(now[0], 0.0, now[0], 0.0))
+    with meter.charge_shared(["a", "b", "c"], "fit", [3, 1, 0]):
+        now[0] += 8.0
+    assert {row["owner"]: row["cpu_s"] for row in meter.record()["charges"]} == {"a": 6.0, "b": 2.0, "c": 0.0}
+    for weights in ([1], [0, 0, 0], [2, -1, 1]):
+        with pytest.raises(SchemaError, match="do not share"), meter.charge_shared(["a", "b", "c"], "fit", weights):
+            pass

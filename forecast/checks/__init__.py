@@ -4,14 +4,14 @@ Each check takes a function that makes a new, unfitted model, and raises when a 
 
 >>> from models.persistence import Persistence
 >>> check_forecaster(Persistence, exclude={"check_save_and_load": "starts a process: too slow for an example"})
-34
+43
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from forecast.checks import edges, gaps, leaks, repeats, saved
+from forecast.checks import company, edges, gaps, leaks, repeats, saved, updates
 from forecast.checks.data import Make, synthetic_panel, synthetic_task
 from forecast.checks.expect import ContractError
 from forecast.errors import SchemaError, UnknownNameError
@@ -53,6 +53,15 @@ CHECKS: list[Callable[[Make], None]] = [
     repeats.check_refit_starts_anew,
     repeats.check_warm_is_honoured,
     repeats.check_input_is_untouched,
+    company.check_together_is_alone,
+    company.check_warm_together_is_warm_alone,
+    company.check_failing_together_is_alone,
+    updates.check_update_is_for_those_that_can,
+    updates.check_update_in_steps_is_update_at_once,
+    updates.check_update_learns_rows_once,
+    updates.check_update_learns,
+    updates.check_update_is_blind_to_the_future,
+    updates.check_update_needs_its_context,
     saved.check_save_and_load,
 ]
 

@@ -4,6 +4,7 @@ from forecast.reduce.panel_horizon import VarianceHorizon
 from forecast.reduce.reducer import Reducer, reduced
 from forecast.reduce.reduction import Reduction
 from forecast.reduce.simple import Full, Last, Thin
+from forecast.reduce.taper import Taper
 from forecast.reduce.variance_horizon import HorizonSearch, variance_horizon
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Last",
     "Reducer",
     "Reduction",
+    "Taper",
     "Thin",
     "VarianceHorizon",
     "reduced",

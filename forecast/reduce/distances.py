@@ -20,8 +20,7 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Centre both on a row of the data first: an offset common to all rows costs digits.
     """
-    size_a = np.einsum("ij,ij->i", a, a)  # (A,)
-    size_b = np.einsum("ij,ij->i", b, b)  # (B,)
+    size_a, size_b = squared_sizes(a), squared_sizes(b)  # (A,), (B,)
     squared = a @ b.T  # (A, B)
     squared *= -2.0
     squared += size_a[:, None]
@@ -37,15 +36,26 @@ def _set_from_differences(squared: np.ndarray, a: np.ndarray, b: np.ndarray, i: 
     """Overwrite squared[i, j] with sums of squared differences."""
     for part in _chunks(len(i), a.shape[1]):
         difference = a[i[part]] - b[j[part]]  # (pairs, D)
-        squared[i[part], j[part]] = np.einsum("ij,ij->i", difference, difference)
+        squared[i[part], j[part]] = squared_sizes(difference)
 
 
-def squared_distances_to(rows: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Squared distances of `rows` (M, D) to one `row` (D,), from their differences; returns (M,)."""
-    squared = np.empty(len(rows))  # (M,)
-    for part in _chunks(len(rows), len(row)):
-        difference = rows[part] - row  # (chunk, D)
-        np.einsum("ij,ij->i", difference, difference, out=squared[part])
+def squared_sizes(rows: np.ndarray) -> np.ndarray:
+    """|a|^2 of each of `rows` (M, D); returns (M,)."""
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def squared_distances_to(rows: np.ndarray, sizes: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Squared distances of `rows` (M, D), of `squared_sizes` (M,), to one `row` (D,), all centred; returns (M,).
+
+    One pass over the rows, where their differences would take three.
+    """
+    both = sizes + row @ row  # (M,)
+    squared = rows @ row  # (M,)
+    squared *= -2.0
+    squared += both
+    near = np.flatnonzero(squared < NEAR * both)
+    difference = rows[near] - row  # (pairs, D)
+    squared[near] = squared_sizes(difference)
     return squared
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from forecast.errors import SchemaError, ShortHistoryError
-from forecast.reduce.distances import squared_distances, squared_distances_to
+from forecast.reduce.distances import squared_distances, squared_distances_to, squared_sizes
 from forecast.reduce.horizon_rule import first_calm, variance_ratios
 from forecast.reduce.reduction import Reduction
 
@@ -64,7 +64,9 @@ class HorizonSearch:
         self.step = step
         self.max_rows = max_rows
         self.curve = curve
-        self._rows = np.empty((0, 0))  # (room, D), oldest first; rows begin .. end are held
+        self._centre = np.empty(0)  # (D,) one for all rows held, so that equal rows stay equal; see `distances`
+        self._rows = np.empty((0, 0))  # (room, D), oldest first, less the centre; rows begin .. end are held
+        self._sizes = np.empty(0)  # (room,), their squared sizes
         self._newer = np.empty((2, 0))  # (2, room), sums of distances and of their squares to all newer rows
         self._block = np.empty((target_horizon, 0))  # (H, room), distances to the last H rows
         self._begin = self._end = 0
@@ -80,10 +82,15 @@ class HorizonSearch:
                 f"x has {len(x)} rows, target_horizon is {self.target_horizon}: give at least "
                 f"{self.target_horizon + 1} rows, or a shorter target_horizon."
             )
-        self._rows = x.copy()
-        self._newer = np.empty((2, len(x)))
-        self._block = np.empty((self.target_horizon, len(x)))
-        self._begin, self._end, self._known = 0, len(x), 0
+        self._centre = x[-1].copy()
+        return self._search(x - self._centre)
+
+    def _search(self, rows: np.ndarray) -> Reduction:
+        """Hold `rows` (T, D), less the centre, know nothing of their distances, and search."""
+        self._rows, self._sizes = rows, squared_sizes(rows)
+        self._newer = np.empty((2, len(rows)))
+        self._block = np.empty((self.target_horizon, len(rows)))
+        self._begin, self._end, self._known = 0, len(rows), 0
         return self._settle()
 
     def update(self, new_rows: np.ndarray) -> Reduction:
@@ -97,22 +104,23 @@ class HorizonSearch:
             return self.search(new[-self.max_rows :])
         if new.shape[1] != held.shape[1]:
             raise SchemaError(f"new rows have {new.shape[1]} columns, the rows held {held.shape[1]}: give the same.")
+        new = new - self._centre
         if len(new) >= MANY:
-            return self.search(np.concatenate([held, new])[-self.max_rows :])
+            return self._search(np.concatenate([held, new])[-self.max_rows :])
         for row in new:
             self._append(row)
         return self._settle()
 
     def _append(self, row: np.ndarray) -> None:
-        """Store a new row (D,) and add the distances to it to what is kept of the known rows."""
+        """Store a new row (D,), less the centre, and add the distances to it to what is kept of the known rows."""
         if self._end == len(self._rows):
             self._make_room()
-        self._rows[self._end], self._newer[:, self._end] = row, 0.0
+        self._rows[self._end], self._sizes[self._end], self._newer[:, self._end] = row, row @ row, 0.0
         self._end += 1
         self._begin = max(self._begin, self._end - self.max_rows)
         self._known = min(self._known + 1, self._end - self._begin - 1)
         known = slice(self._end - self._known, self._end)
-        squared = squared_distances_to(self._rows[known], row)  # (M,)
+        squared = squared_distances_to(self._rows[known], self._sizes[known], row)  # (M,)
         distances = np.sqrt(squared)  # (M,), the last is 0: the row itself
         self._newer[:, known] += distances, squared
         self._block[:-1, known] = self._block[1:, known]
@@ -127,9 +135,9 @@ class HorizonSearch:
             old = getattr(self, name)
             setattr(self, name, np.empty((len(old), room)))
             getattr(self, name)[:, :size] = old[:, held]
-        rows = np.empty((room, self._rows.shape[1]))
-        rows[:size] = self._rows[held]
-        self._rows, self._begin, self._end = rows, 0, size
+        rows, sizes = np.empty((room, self._rows.shape[1])), np.empty(room)
+        rows[:size], sizes[:size] = self._rows[held], self._sizes[held]
+        self._rows, self._sizes, self._begin, self._end = rows, sizes, 0, size
 
     def _settle(self) -> Reduction:
         """Reach further back until the ratio settles or the rows end. The oldest row is never in a window."""

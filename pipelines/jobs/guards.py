@@ -54,7 +54,8 @@ def refuse_unknown_series(fleet: Fleet, slot: datetime) -> None:
     Raises:
         UnknownNameError: with the nearest name.
     """
-    store, wanted = fleet.edges.store, fleet.settings.series
+    store = fleet.edges.store
+    wanted = (*fleet.settings.series, *(n.region.series for n in fleet.nowcasters.values() if n.region.series))
     found = store.records("series") if wanted else None
     known = set(found["series"]) if found is not None and found.height else set()
     if not set(wanted) <= known:

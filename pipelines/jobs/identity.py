@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from forecast.errors import SchemaError
@@ -21,10 +22,13 @@ ABSENT = "absent"
 
 def identity(fleet: Fleet) -> dict[str, Any]:
     """Plain data that two processes of one run have in common."""
-    own = {
-        n.name: {"model": _threadless(to_spec(n.model)), "reducer": _spec(n.reducer), "policy": _spec(n.policy)}
+    own: dict[str, Any] = {
+        n.name: {"model": threadless(to_spec(n.model)), "reducer": _spec(n.reducer), "policy": _spec(n.policy)}
         for n in fleet.nowcasters.values()
     }
+    for n in fleet.nowcasters.values():
+        if not n.region.whole:
+            own[n.name]["region"] = {**asdict(n.region), "targets": list(n.region.targets)}
     settings = {name: to_spec(getattr(fleet.settings, name)) for name in SETTINGS}
     return {"nowcasters": sorted(own), "task": to_spec(fleet.task), **settings, "specs": own}
 
@@ -79,10 +83,11 @@ def _spec(part: Any) -> Any:
         return {"_target_": f"{type(part).__module__}.{type(part).__qualname__}"}
 
 
-def _threadless(spec: Any) -> Any:
+def threadless(spec: Any) -> Any:
+    """A spec without its numbers of threads: they change no forecast."""
     if isinstance(spec, Mapping):
-        return {k: _threadless(v) for k, v in spec.items() if k != "threads"}
-    return [_threadless(v) for v in spec] if isinstance(spec, list) else spec
+        return {k: threadless(v) for k, v in spec.items() if k != "threads"}
+    return [threadless(v) for v in spec] if isinstance(spec, list) else spec
 
 
 def _leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -62,7 +62,7 @@ def _span(fleet: Fleet) -> tuple[datetime, datetime]:
     if rows.is_empty():
         raise SchemaError(f"source '{fleet.edges.source.name}' has no rows: there is nothing to replay")
     first, last = (slot_of(cast("datetime", t), fleet.task.step) for t in (rows["time"].min(), rows["time"].max()))
-    for name in fleet.settings.series:
+    for name in (*fleet.settings.series, *(n.region.series for n in fleet.nowcasters.values() if n.region.series)):
         if name not in set(rows["series"]):
             raise UnknownNameError("series", name, set(rows["series"]))
     return first, last

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from forecast.meter import read_clocks
+from pipelines.claims import claims
 from pipelines.compare import render
+from pipelines.configurations import per_configuration
 from pipelines.console import wide_console
 from pipelines.curves import log_curves
 from pipelines.fleet import OVERHEAD, Fleet
@@ -49,6 +52,28 @@ FINAL = (
 )
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a replay went: slots done by this process, nowcasters, wall seconds."""
+
+    slots: int
+    nowcasters: int
+    wall_s: float
+
+    @property
+    def told(self) -> str:
+        """In words.
+
+        >>> Pace(24, 144, 1728.0).told
+        'Pace: 24 slots of 144 nowcasters in 28.8 min, 72.0 s a slot: 7,200 model-slots an hour'
+        """
+        served = self.slots * self.nowcasters
+        return (
+            f"Pace: {self.slots} slots of {self.nowcasters} nowcasters in {self.wall_s / 60:.1f} min, "
+            f"{self.wall_s / self.slots:.1f} s a slot: {3600 * served / self.wall_s:,.0f} model-slots an hour"
+        )
+
+
 def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
     """Run the job; 0, 3 if nothing could be forecast, 4 if a nowcaster's training failed on the way."""
     console = wide_console()
@@ -62,8 +87,10 @@ def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
         (fleet.folder / ACCOUNTING).unlink(missing_ok=True)
         fleet.settings = replace(fleet.settings, register=False)  # the last champions are registered at the end
         with tracked(fleet, config):
+            began = time.perf_counter()
             failures, last = _replay(fleet, slots, len(slots) - len(todo), console)
-            _finish(fleet, config, console)
+            pace = Pace(len(todo), len(fleet.nowcasters), time.perf_counter() - began)
+            _finish(fleet, config, console, pace)
         if last is not None:
             raise_if_not_fresh(fleet, last)
         failures.raise_any(fleet)
@@ -73,7 +100,7 @@ def main(config: Mapping[str, Any], choices: Mapping[str, str]) -> int:
 def _say_done(fleet: Fleet, slots: int, console: Console) -> int:
     table = summarise(fleet)
     if table.height:
-        console.print(_rendered(fleet, table))
+        _show(fleet, table, console)
     console.print(f"nothing to do: all {slots} slots are done; another run=NAME starts anew", soft_wrap=True)
     console.print(f"report:  {fleet.folder / 'report.html'}", soft_wrap=True)
     return 0
@@ -101,7 +128,7 @@ def _doing(done: Slot) -> str:
     return f"{done.slot:%Y-%m-%d %H:%M} · {trained} · {done.matured.height} rows settled"
 
 
-def _finish(fleet: Fleet, config: Mapping[str, Any], console: Console) -> None:
+def _finish(fleet: Fleet, config: Mapping[str, Any], console: Console, pace: Pace) -> None:
     """Table, report, final metrics, accounting, and how to look further."""
     with fleet.meter.charge(OVERHEAD, "log"):
         table, tracker = summarise(fleet), fleet.edges.tracker
@@ -119,7 +146,9 @@ def _finish(fleet: Fleet, config: Mapping[str, Any], console: Console) -> None:
     if table.is_empty():
         console.print("no forecast has met its truth yet: no figures to show")
         return
-    console.print(_rendered(fleet, table))
+    _show(fleet, table, console)
+    if pace.slots:
+        console.print(pace.told, soft_wrap=True)
     console.print(
         f"CPU: {accounts['charged_cpu_s']:.1f} s charged of {accounts['process_cpu_s']:.1f} s used, "
         f"peak memory {accounts['peak_mb']:.0f} MB"
@@ -130,9 +159,14 @@ def _finish(fleet: Fleet, config: Mapping[str, Any], console: Console) -> None:
         console.print(f"MLflow:  {program} fleet={config['fleet']}", soft_wrap=True)
 
 
-def _rendered(fleet: Fleet, table: pl.DataFrame) -> Any:
-    slots = max(table["slots"].to_list())
-    return render(table.drop("nowcaster", "slots", "wall_s", "promotions"), title=f"{fleet.name}: {slots} slots")
+def _show(fleet: Fleet, table: pl.DataFrame, console: Console) -> None:
+    """The table, one row per configuration, and the paper's claims where the grid is the paper's."""
+    slots, short = max(table["slots"].to_list()), per_configuration(table)
+    columns = [c for c in ("nowcaster", "slots", "wall_s", "promotions", "nowcasters") if c in short.columns]
+    console.print(render(short.drop(columns), title=f"{fleet.name}: {slots} slots"))
+    found = claims(short)
+    if found is not None:
+        console.print(found)
 
 
 def _log_final(fleet: Fleet, table: pl.DataFrame) -> None:

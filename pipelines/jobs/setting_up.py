@@ -69,8 +69,13 @@ def single(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, A
 
 def describe(fleet: Fleet) -> dict[str, dict[str, Any]]:
     """Parameters of each nowcaster for the tracker."""
-    common = {"targets": ", ".join(fleet.task.target_names), "horizon": fleet.task.horizon}
+    common = {"horizon": fleet.task.horizon, "history": fleet.settings.history}
     return {
-        n.name: {**n.labels, **common, "history": fleet.settings.history, "spec": dict(n.model)}
+        n.name: {
+            **n.labels,
+            "targets": ", ".join(n.region.targets or fleet.task.target_names),
+            **common,
+            "spec": dict(n.model),
+        }
         for n in fleet.nowcasters.values()
     }

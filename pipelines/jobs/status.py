@@ -86,5 +86,7 @@ def _number(value: float | None) -> str:
 def _why(memory: NowcasterState) -> str:
     count = memory.failures
     failures = f"; {count} training{'s' if count > 1 else ''} in a row refused or failed" if count else ""
+    moved = memory.data_end is not None and memory.trained_at is not None and memory.data_end > memory.trained_at
+    fresh = "; kept fresh by updates" if moved else ""
     trouble = f"; {memory.last['outcome']}" if memory.last.get("outcome") else ""
-    return f"{memory.last.get('why', '-')}{failures}{trouble}"
+    return f"{memory.last.get('why', '-')}{failures}{fresh}{trouble}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines.configurations import per_configuration
 from pipelines.fleet import Fleet
 from pipelines.report.figures import figures, save
 
@@ -25,7 +26,7 @@ def write_report(fleet: Fleet, table: pl.DataFrame) -> Path:
     """Write `report.html` and its PNGs into the run's folder; returns the page."""
     folder = fleet.folder
     parts = [f"<h1>{html.escape(fleet.name)}</h1>", f"<p>{_what(fleet, table)}</p>"]
-    parts += ["<div class=wide>", _table(table), "</div>", f"<p><small>{NOTE}</small></p>"]
+    parts += ["<div class=wide>", _table(per_configuration(table)), "</div>", f"<p><small>{NOTE}</small></p>"]
     for name, (title, made) in figures(fleet.edges.store, table, fleet.task).items():
         path = save(made, folder / "figures" / f"{name}.png")
         data = base64.b64encode(path.read_bytes()).decode()

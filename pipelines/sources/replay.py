@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from forecast.errors import ForecastError, SchemaError
+from forecast.errors import ForecastError, SchemaError, UnknownNameError
 from forecast.panel import stamp
 from pipelines.protocols import Batch
+from pipelines.sources.ahead import Ahead
 from pipelines.sources.mapping import Columns
+from pipelines.sources.shared import VARIABLE, shared_folder
 
-PACKAGE = "package:"
+PACKAGE, SHARED = "package:", "data:"
 
 
 class MissingTableError(ForecastError, FileNotFoundError):
@@ -32,10 +34,13 @@ class Replay:
     column that says when each row was really learnt (`Columns.seen`), or a source whose position counts rows added.
 
     Args:
-        table: path of a .parquet or .csv file, or "package:NAME/path/inside" for a file of an installed package
-            (found without importing it).
+        table: path of a .parquet or .csv file, "package:NAME/path/inside" for a file of an installed package
+            (found without importing it), or "data:path/inside" for one in the folder that FORECAST_DATA names.
         columns: what the file's columns mean.
         name: key of the position, and the stream's name in messages.
+        only: the series to deliver, none named: all.
+        ahead: columns with predictions for later times, which become rows of their own.
+        origin: where the table can be had, for whoever lacks it.
 
     Raises:
         MissingTableError, SchemaError, UnknownNameError: at the first poll, if the file does not fit.
@@ -49,10 +54,21 @@ class Replay:
     0
     """
 
-    def __init__(self, table: str | Path, columns: Columns, name: str = "replay") -> None:
+    def __init__(
+        self,
+        table: str | Path,
+        columns: Columns,
+        name: str = "replay",
+        only: Sequence[str] = (),
+        ahead: Sequence[Ahead] = (),
+        origin: str = "",
+    ) -> None:
         self.table = table
         self.columns = columns
         self.name = name
+        self.only = tuple(only)
+        self.ahead = tuple(ahead)
+        self.origin = origin
 
     def poll(self, positions: Mapping[str, int], until: datetime) -> Batch:
         """Rows seen after the position and by `until`; a position that nothing moved comes back as it was."""
@@ -71,8 +87,18 @@ class Replay:
     @cached_property
     def _mapped(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """All rows and all rejections, each in the order of being seen."""
-        frame, rejected = self.columns.apply(read_table(locate(self.table)))
+        table = read_table(locate(self.table, self.origin))
+        parts = [self.columns.apply(table), *(ahead.apply(table, self.columns) for ahead in self.ahead)]
+        frame, rejected = (pl.concat(part, how="diagonal") for part in zip(*parts, strict=True))
+        if self.only:
+            self._check_names(frame["series"].unique().to_list())
+            frame, rejected = (rows.filter(pl.col("series").is_in(self.only)) for rows in (frame, rejected))
         return frame.sort("seen", "series", "time"), rejected
+
+    def _check_names(self, known: list[str]) -> None:
+        for name in self.only:
+            if name not in known:
+                raise UnknownNameError("series", name, known)
 
     @cached_property
     def _stamps(self) -> tuple[np.ndarray, np.ndarray]:
@@ -86,13 +112,21 @@ def _between(rows: pl.DataFrame, stamps: np.ndarray, after: int | None, until: i
     return rows[start : max(start, int(np.searchsorted(stamps, until, side="right")))]
 
 
-def locate(table: str | Path) -> Path:
-    """The file of a path or of "package:NAME/path/inside".
+def locate(table: str | Path, origin: str = "") -> Path:
+    """The file of a path, of "package:NAME/path/inside" or of "data:path/inside".
 
     Raises:
-        MissingTableError: no such file or package.
+        MissingTableError: no such file or package; says where the file can be had, if `origin` tells.
     """
     path = Path(table)
+    if str(table).startswith(SHARED):
+        path = shared_folder() / str(table).removeprefix(SHARED)
+        if not path.is_file():
+            told = f" It comes from {origin}" if origin else ""
+            raise MissingTableError(
+                f"there is no file '{path}': set {VARIABLE} to the folder that holds "
+                f"'{str(table).removeprefix(SHARED)}'.{told}"
+            )
     if str(table).startswith(PACKAGE):
         package, _, inside = str(table).removeprefix(PACKAGE).partition("/")
         found = importlib.util.find_spec(package)

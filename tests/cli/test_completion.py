@@ -39,7 +39,8 @@ def test_then_groups_and_keys() -> None:
     assert "model=lstm" in completed("forecast replay mod")
     assert completed("forecast replay hist") == ["history="]
     assert completed("forecast replay clock.s") == ["clock.start="]
-    assert completed("forecast replay +exp") == ["+experiment=drift", "+experiment=nyc"]
+    assert {"+experiment=drift", "+experiment=nyc"} <= set(completed("forecast replay +exp"))
+    assert "site12" in completed("forecast backtest +experiment=s")
     assert completed("forecast replay model=lstm poli", breaks="' '") == [
         "policy=always",
         "policy=every",
@@ -51,8 +52,8 @@ def test_then_groups_and_keys() -> None:
 
 
 def test_after_an_equals_sign_only_the_rest_is_put_in() -> None:
-    assert completed("forecast replay model=ls") == ["lstm"]
-    assert completed("forecast replay model=ls", breaks="' '") == ["model=lstm"]
+    assert completed("forecast replay model=pers") == ["persistence"]
+    assert completed("forecast replay model=pers", breaks="' '") == ["model=persistence"]
 
 
 def test_flags() -> None:

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from forecast.detect import Ratio
-from forecast.errors import SchemaError
+from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.frame import canonical
 from forecast.panel import Panel
@@ -290,6 +290,21 @@ def test_what_a_source_rejects_is_recorded_once(tmp_path) -> None:
     rejected = records(loop, "rejected")[0]
     assert rejected.height == rejected.unique(["time", "seen"]).height
     assert rejected.height == frame.filter((pl.col("series") == "EWR") & (pl.col("seen") <= FIRST + 4 * HOUR)).height
+
+
+def test_a_store_may_know_variables_that_a_source_does_not_report(tmp_path) -> None:
+    """They are null; a variable of the task that is not reported is told."""
+    cloud = Variable("cloud", "okta", 0, 8)
+    wide, plain = MemoryStore((*VARIABLES, cloud)), MemoryStore(VARIABLES)
+    loops = [crew(tmp_path / f"{k}", [member("a", Never())], store=store) for k, store in enumerate((wide, plain))]
+    for loop in loops:
+        run(loop, 3)
+    same_tables(*loops)
+    assert wide.read()["cloud"].null_count() == wide.read().height > 0
+    asking = crew(tmp_path / "c", [member("a", Never())], store=MemoryStore((*VARIABLES, cloud)),
+                  task=Task(VARIABLES, horizon=3, context=4, past=(cloud,)))  # fmt: skip
+    with pytest.raises(UnknownNameError, match="cloud"):
+        tick(asking, FIRST)
 
 
 def test_rows_off_the_grid_are_rejected_and_the_fleet_goes_on(tmp_path) -> None:

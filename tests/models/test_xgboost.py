@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xgboost as xgb
 
+from forecast.checks import check_forecaster
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
-from forecast.panel import Panel
+from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
-from forecast.windows import calendar, training_rows, windows_at
-from models.boosting import Trees, grow, scores
-from models.residuals import Residuals, held_out
+from forecast.windows import calendar, training_rows, truth_at, windows_at
+from models.boosting import Trees, scores
+from models.residuals import Residuals, block_rows, held_out
 from models.tabular import Inputs, features, most_alike, table
 from models.xgboost import XGBoost
 
@@ -90,7 +92,8 @@ def test_recursion_is_a_loop_over_panels(relative: bool) -> None:
     for h in range(3):
         windows = windows_at(grown, one, np.array([len(grown.times) - 1]))
         x = features(windows, model.inputs, model.series_, model.neighbours_)[0]  # (N, F)
-        step = scores(model.boosters_, x) * model.width_[0] + model.centre_[0]  # (N, 1)
+        part = model.parts_[0]
+        step = scores(part.boosters, x) * part.width[0] + part.centre[0]  # (N, 1)
         step = step + (grown.values[:, -1] if relative else 0)
         np.testing.assert_allclose(found[:, h], step, rtol=1e-6)
         times = np.append(grown.times, grown.times[-1] + np.timedelta64(1, "h"))
@@ -102,19 +105,6 @@ def test_multi_and_direct_learn_one_output_alike() -> None:
     points = [XGBoost(TREES, strategy=s).fit(panel, one).predict(panel).point for s in ("multi", "direct", "recursive")]
     np.testing.assert_array_equal(points[0], points[1])
     np.testing.assert_array_equal(points[0], points[2])
-
-
-def test_a_gap_in_the_truth_pulls_at_nothing() -> None:
-    chance = np.random.default_rng(1)
-    x = chance.normal(size=(600, 4)).astype(np.float32)
-    labels = np.stack([x[:, 0], x[:, 1]], 1)
-    wild = np.where(chance.random(labels.shape) < 0.4, np.nan, labels).astype(np.float32)
-    booster = grow(x, wild, [slice(0, 2)], Trees(rounds=40, depth=4, leaf=5), 1, 0)
-    assert np.abs(scores(booster, x) - labels).mean() < 0.15
-    single = grow(x, wild, [slice(0, 1)], Trees(rounds=40, depth=4, leaf=5), 1, 0)
-    known = ~np.isnan(wild[:, 0])
-    alone = grow(x[known], wild[known, :1], [slice(0, 1)], Trees(rounds=40, depth=4, leaf=5), 1, 0)
-    assert np.abs(scores(single, x) - scores(alone, x)).mean() < 0.1
 
 
 @pytest.mark.parametrize("strategy", ["multi", "direct"])
@@ -215,10 +205,82 @@ def test_the_outlook_is_used() -> None:
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'direct'"):
         XGBoost(strategy="dirct")
+    with pytest.raises(UnknownNameError, match="did you mean 'local'"):
+        XGBoost(scope="locale")
+    with pytest.raises(UnknownNameError, match="did you mean 'absolute'"):
+        Trees(loss="absolut")
+    with pytest.raises(SchemaError, match="do not add up"):
+        XGBoost(strategy="recursive", quantiles="pinball")
     with pytest.raises(SchemaError, match="p"):
         XGBoost(TREES, strategy="recursive").fit(panel_of(), TASK)
 
 
-def test_bins_follow_rows() -> None:
-    assert [Trees(bins=32).bins_for(r) for r in (100, 3_240, 9_072, 10**6)] == [8, 16, 32, 32]
-    assert Trees(bins=4).bins_for(10**6) == 4
+def test_local_trees_are_those_of_each_series_alone() -> None:
+    panel = panel_of()
+    found = XGBoost(TREES, scope="local").fit(panel, TASK)
+    assert len(found.parts_) == 3
+    for n, name in enumerate(panel.series):
+        alone = Panel(panel.values[n : n + 1], panel.times, (name,), panel.variables, HOUR)
+        wanted = XGBoost(TREES, Inputs(identity=False), scope="local").fit(alone, TASK).predict(alone).point
+        np.testing.assert_allclose(found.predict(panel).point[n], wanted[0], rtol=1e-6)
+    assert not found.predict(Panel(panel.values[:1], panel.times, ("new",), panel.variables, HOUR)).ok.any()
+
+
+def test_global_trees_see_no_neighbour_and_forecast_any_series() -> None:
+    panel = panel_of()
+    model = XGBoost(TREES, Inputs(neighbours=2), scope="global").fit(panel, TASK)
+    plain = XGBoost(TREES, Inputs(neighbours=0)).fit(panel, TASK)
+    np.testing.assert_array_equal(model.predict(panel).quantiles, plain.predict(panel).quantiles)
+    alone = Panel(panel.values[:1], panel.times, panel.series[:1], panel.variables, HOUR)
+    np.testing.assert_array_equal(model.predict(alone).point[0], model.predict(panel).point[0])
+    assert model.predict(Panel(panel.values[:1], panel.times, ("new",), panel.variables, HOUR)).ok.all()
+
+
+def test_pinball_intervals_are_ordered_saved_and_cover(tmp_path: Path) -> None:
+    panel = panel_of(rows=1500)
+    model = XGBoost(replace(TREES, rounds=25), quantiles="pinball").fit(panel.rows(slice(0, 1000)), TASK)
+    model.save(tmp_path / "model")
+    late = [moment(t) for t in panel.times[1000:1490]]
+    made = np.stack([f.quantiles for f in Forecaster.load(tmp_path / "model").predict_at(panel, late)])
+    np.testing.assert_array_equal(made[0], model.predict_at(panel, late[:1])[0].quantiles)
+    assert (np.diff(made, axis=-1) >= 0).all()
+    truth = truth_at(panel, TASK, np.arange(1000, 1490))
+    assert 0.6 < ((made[..., 0] <= truth) & (truth <= made[..., 2])).mean() < 0.95
+
+
+def test_all_leads_and_targets_share_one_binning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted at the library: one quantile sketch for a direct model of 2 targets x 3 leads."""
+    made = []
+
+    class Counted(xgb.QuantileDMatrix):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            made.append(1)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(xgb, "QuantileDMatrix", Counted)
+    assert len(XGBoost(TREES, strategy="direct").fit(panel_of(), TASK).parts_[0].boosters) == 6
+    assert len(made) == 1
+
+
+def test_the_outlook_stands_beside_what_it_predicts() -> None:
+    panel = panel_of(names=("a",))
+    outlook = np.arange(3 * 400 * 2, dtype=float).reshape(3, 400, 2, 1)
+    seen = replace(panel, outlook=outlook, outlook_variables=("f",))
+    found = features(windows_at(seen, SINGLE, np.array([9])), Inputs(neighbours=0), panel.series, np.empty((3, 0), int))
+    np.testing.assert_allclose(found[0, :, -4:-2], outlook[:, 9, :, 0])
+    np.testing.assert_allclose(found[0, :, -2:], outlook[:, 9, :, 0] - panel.values[:, 9], rtol=1e-6)
+
+
+def test_hours_held_out_are_all_hours_of_the_day() -> None:
+    for horizon in (1, 3, 5, 6, 7):
+        assert block_rows(replace(TASK, horizon=horizon)) % 24 == 0
+        assert block_rows(replace(TASK, horizon=horizon)) >= 4 * horizon
+    assert block_rows(replace(TASK, step=timedelta(days=1), horizon=2)) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantiles", ["residual", "pinball"])
+def test_the_contract_holds_for_local_trees_that_stop_early(quantiles: str) -> None:
+    own = {"check_save_and_load": "tested above, without a process"}
+    trees = Trees(rounds=8, depth=2, loss="absolute", patience=3)
+    assert check_forecaster(lambda: XGBoost(trees, scope="local", quantiles=quantiles), exclude=own) > 30

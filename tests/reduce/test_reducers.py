@@ -13,7 +13,7 @@ import pytest
 import forecast.reduce
 from forecast.errors import SchemaError
 from forecast.panel import Panel
-from forecast.reduce import Full, Last, Reducer, Reduction, Thin, VarianceHorizon, reduced
+from forecast.reduce import Full, Last, Reducer, Reduction, Taper, Thin, VarianceHorizon, reduced
 from forecast.schema import Task, Variable
 from forecast.windows import training_rows, training_span
 
@@ -22,6 +22,7 @@ HOUR = timedelta(hours=1)
 MADE: dict[type[Reducer], Callable[[], Reducer]] = {
     Full: Full,
     Last: lambda: Last(60),
+    Taper: lambda: Taper(60, half_life="10d", seed=3),
     Thin: lambda: Thin(60, seed=3),
     VarianceHorizon: lambda: VarianceHorizon(test_size=20, threshold=2e-3, change_window=20),
 }
@@ -110,7 +111,7 @@ def test_promises_on_odd_panels(kind, name) -> None:
     check_promises(MADE[kind], odd_panels()[name])
 
 
-@pytest.mark.parametrize("kind", [k for k in FOUND if k is not Thin])  # a draw may well leave the newest row out
+@pytest.mark.parametrize("kind", [k for k in FOUND if k not in (Taper, Thin)])  # these leave gaps
 def test_what_is_kept_is_the_newest(kind) -> None:
     keep = kept(MADE[kind](), values())
     assert keep[-1]

@@ -253,6 +253,19 @@ def test_update_equals_fresh(seed, first, batches, horizon, step, change_window,
         assert_same(search.update(x[end - k : end]), fresh)
 
 
+@pytest.mark.parametrize("jump", [1.0, 1e3, 1e6])
+def test_a_sensor_that_jumps_and_is_stuck_is_zero_apart_from_itself(jump):
+    x = weather(13, 500, 3)
+    x[300:] = x[0] + jump / 3  # equal rows, far from the row that distances are centred on
+    search = HorizonSearch(H, 0, threshold=1e-3, change_window=20, max_rows=260)
+    search.search(x[:250])
+    for end in range(251, 501):
+        updated = search.update(x[end - 1 : end])
+        assert_same(updated, HorizonSearch(H, 0, 1e-3, 20, max_rows=260).search(x[max(0, end - 260) : end]))
+    assert updated.evidence["final_ratio"] == 1.0  # nothing but equal rows up to the stop
+    assert updated.evidence["stopped_at"] == 21
+
+
 def test_a_long_stream_does_not_wander_and_the_first_update_searches():
     x = weather(12, 4000, 2)
     search = HorizonSearch(H, 0, threshold=1e-3, max_rows=200)
