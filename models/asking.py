@@ -19,8 +19,7 @@ from forecast.result import Forecast
 from forecast.spec import to_spec
 from forecast.windows import Windows, windows_at
 from models import stack
-from models.lightning import alone
-from models.network import Network, answers
+from models.network import Network, answers, quiet
 from models.view import Seen
 
 
@@ -85,7 +84,7 @@ def predict_together(models: Sequence[Network], panels: Sequence[Panel]) -> list
 def _answered(asked: Sequence[Asked]) -> list[Forecast]:
     """One group's forecasts."""
     nets, first = [one.model.net_ for one in asked], asked[0].model
-    with alone(first.seed, first.training.threads):
+    with quiet(first.training.threads):
         windows, extras = (torch.cat([getattr(one.seen, name) for one in asked]) for name in ("windows", "extras"))
         net = stack.stacked(nets) if len(nets) > 1 else nets[0]
         raw = answers(net, windows, extras).double().numpy()  # type: ignore[arg-type]

@@ -55,14 +55,15 @@ class Batches:
 
 
 class Rows:
-    """Tensors (M, B, ...) from which members take rows; a tensor that is one for all members is kept once."""
+    """Tensors (M, B, ...) on a device, from which members take rows; one that all members share is kept there once."""
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], device: torch.device) -> None:
         self.flat: list[Tensor] = []
         self.strides: list[int] = []
         for tensor in tensors:
             shared = len(tensor) == 1 or tensor.stride(0) == 0
-            self.flat.append(tensor[0] if shared else tensor.flatten(0, 1))  # (B, ...) or (M * B, ...)
+            flat = tensor[0] if shared else tensor.flatten(0, 1)  # (B, ...) or (M * B, ...)
+            self.flat.append(flat.to(device))
             self.strides.append(0 if shared else tensor.shape[1])
 
     def take(self, members: Tensor, index: Tensor) -> list[Tensor]:

@@ -77,9 +77,11 @@ class Checkpoint:
         try:
             held = json.loads((self.folder / STATE).read_text())
             tensors = load_file(self.folder / held["tensors"])
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            about, group, loop = held["about"], held["group"], held["loop"]
+            histories = [History(tuple(h["losses"]), h["steps"], h["kept"]) for h in held["histories"]]
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise CorruptModelError(f"the checkpoint in {self.folder} cannot be read: {error}. Delete it") from error
-        other = [name for name, value in self.about.items() if held["about"].get(name) != value]
+        other = [name for name, value in self.about.items() if about.get(name) != value]
         if other:
             raise SchemaError(
                 f"the checkpoint in {self.folder} is of another training, with other {', '.join(other)}: "
@@ -87,8 +89,8 @@ class Checkpoint:
             )
         for name, value in part(tensors, "result").items():
             self.result[name].copy_(value)
-        self.histories[:] = [History(tuple(h["losses"]), h["steps"], h["kept"]) for h in held["histories"]]
-        self.group, self.loop_state = held["group"], (part(tensors, "loop"), held["loop"])
+        self.histories[:] = histories
+        self.group, self.loop_state = group, (part(tensors, "loop"), loop)
         return self.group
 
     def resume(self, loop: Loop) -> None:

@@ -87,7 +87,8 @@ def train(
 
     Raises:
         SchemaError: the loss or its gradient is NaN or infinite, the message names epoch, batch and member; a seed
-            or row count is missing; the checkpoint is of another training; an optimiser lacks its package or GPU.
+            or row count is missing; the checkpoint is of another training; an optimiser lacks its package or GPU;
+            there is no such accelerator.
     """
     members = size(net)
     counts = [truth.shape[1]] * members if rows is None else list(rows)
@@ -143,7 +144,12 @@ def _fabric(accelerator: str, precision: str) -> Any:
     """Made once: it looks for plugins in every installed package, 10 ms each time."""
     from lightning.fabric import Fabric
 
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    try:
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    except (ValueError, RuntimeError) as error:
+        raise SchemaError(
+            f"training.accelerator '{accelerator}' cannot be used ({error}): choose auto or cpu"
+        ) from error
 
 
 def _groups(net: nn.Module, rows: list[int], training: Training, device: torch.device) -> list[list[int]]:

@@ -48,11 +48,14 @@ class Loop:
         self.result = {name: value.detach().cpu().clone() for name, value in state(net).items()}
         self.net = net.to(fabric.device)
         self.stepper = Stepper(self.net, training)
-        self.data, self.group = Rows([fabric.to_device(tensor) for tensor in tensors]), list(group)
+        self.data, self.group = Rows(tensors, fabric.device), list(group)
         self.active = list(range(len(group)))  # positions in the group
         self.chosen = torch.tensor(self.group, device=fabric.device)[:, None]  # (A, 1): the active among all members
         kept = [training.trained(count) for count in rows]
-        self.held = [torch.arange(first, count) for first, count in zip(kept, rows, strict=True)]
+        parts = [(first, count) for first, count in zip(kept, rows, strict=True)]
+        truth = tensors[-1]  # what holds no truth can judge nothing: such a member trains for all epochs
+        judges = [not torch.isnan(truth[m, slice(*part)]).all() for m, part in zip(group, parts, strict=True)]
+        self.held = [torch.arange(*part) if can else torch.empty(0) for part, can in zip(parts, judges, strict=True)]
         self.batches = Batches(kept, training.batch, [torch.Generator().manual_seed(seed) for seed in seeds])
         self.draws = Draws([torch.Generator(fabric.device).manual_seed(seed) for seed in seeds])
         self.losses: list[list[float]] = [[] for _ in group]  # of each epoch

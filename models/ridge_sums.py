@@ -66,11 +66,15 @@ class Sums:
     def solve_with(self, penalty: np.ndarray, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """`solve`, with P further rows x (S, P, D), y (S, P, O), each output having those of its own weight (S, P, O).
 
-        One factorisation still serves all outputs (Sherman-Morrison-Woodbury; Golub and Van Loan 2013, 2.1.4): for
-        the newest rows, whose truths are known at the short leads only. For sums of one group.
+        For the newest rows, whose truths are known at the short leads only, and sums of one group. One factorisation
+        still serves all outputs (Sherman-Morrison-Woodbury; Golub and Van Loan 2013, 2.1.4), but where the rows are
+        more than the columns, as those of many pooled series, each output is cheaper solved by itself.
         """
         many = self.cross.shape[1]
         matrix = penalised(self.gram[:, 0], penalty[:, 0], self.factors)
+        if x.shape[1] > x.shape[2]:
+            each = [_solved(matrix, self.cross[:, o], x, y[..., o], weight[..., o]) for o in range(many)]
+            return np.stack(each, 1)
         both = np.concatenate([self.cross.swapaxes(1, 2), x.swapaxes(1, 2)], -1)  # (S, D, O + P)
         solved = np.linalg.solve(matrix, both)
         base, reach = solved[..., :many], solved[..., many:]  # (S, D, O), (S, D, P)
@@ -80,6 +84,13 @@ class Sums:
         inner[..., range(x.shape[1]), range(x.shape[1])] += 1
         gain = np.linalg.solve(inner, (lack * root)[..., None])[..., 0] * root  # (S, O, P)
         return base.swapaxes(1, 2) + gain @ reach.swapaxes(1, 2)
+
+
+def _solved(matrix: np.ndarray, cross: np.ndarray, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(S, D) the equation of X'X (S, D, D), X'y (S, D) and rows x (S, P, D), y and weight (S, P)."""
+    weighted = (x * weight[..., None]).swapaxes(1, 2)  # (S, D, P)
+    truth = np.where(weight > 0, y, 0)[..., None]  # (S, P, 1)
+    return np.linalg.solve(matrix + weighted @ x, cross[..., None] + weighted @ truth)[..., 0]
 
 
 def penalised(gram: np.ndarray, penalty: np.ndarray, factors: np.ndarray) -> np.ndarray:

@@ -85,6 +85,8 @@ class Training:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SchemaError(f"training.{name} is {value}: it must be positive")
+        if self.weight_decay is not None and not self.weight_decay >= 0:
+            raise SchemaError(f"training.weight_decay is {self.weight_decay}: it must be 0 or more")
 
     def trained(self, rows: int) -> int:
         """How many of `rows`, the oldest, are trained on; the rest are held out."""

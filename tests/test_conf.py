@@ -67,7 +67,6 @@ def test_every_experiment_builds_a_fleet_or_a_backtest(tmp_path: Path, experimen
     fleet = build_fleet(config, tmp_path)
     grid = config["grid"]
     count = len(grid["models"]) * len(grid["reducers"]) * len(grid["policies"])
-    count *= len(grid.get("stations") or [""]) * len(grid.get("targets") or [""])
     count *= len(grid.get("stations", [""])) * len(grid.get("targets", [""]))
     assert len(fleet.nowcasters) == count + len(config["baselines"])
     assert fleet.name == config["fleet"]

@@ -17,9 +17,10 @@ from forecast.checks.data import with_values
 from forecast.errors import CorruptModelError, ForbiddenTargetError
 from forecast.forecaster import Forecaster
 from forecast.panel import moment
-from forecast.saving import MANIFEST, _digest
+from forecast.saving import MANIFEST, _digest, _hash
 from forecast.schema import Variable
 from forecast.spec import from_spec, to_spec
+from models.arrays import ARRAYS, write_arrays
 from models.persistence import Persistence
 
 
@@ -124,3 +125,21 @@ def test_data_end_is_the_newest_row_with_a_value_of_a_target(folder: Path) -> No
     values[2, -4, 1] = 50.0
     model = Persistence().fit(with_values(panel, values), task)
     assert model.data_end_ == moment(panel.times[-4]) == datetime(2024, 3, 9, 4, tzinfo=UTC)
+
+
+def test_a_model_of_an_older_format_says_to_train_again(folder: Path) -> None:
+    edit(folder, lambda m: m.update(format=m["format"] - 1), signed=True)
+    with pytest.raises(CorruptModelError, match=r"has format 1, this version reads 2: train again"):
+        Forecaster.load(folder)
+
+
+def test_a_model_of_another_version_says_to_train_again(folder: Path) -> None:
+    """Its class took other arguments then, or wrote other arrays; hashes and manifest are as they were written."""
+    shutil.copytree(folder, folder.with_name("arguments"))
+    edit(folder.with_name("arguments"), lambda m: m["model"].update(widths=3), signed=True)
+    with pytest.raises(CorruptModelError, match=r"unknown key of models\.persistence.*'widths'.*train again"):
+        Forecaster.load(folder.with_name("arguments"))
+    write_arrays(folder, other=np.zeros(2))
+    edit(folder, lambda m: m.update(files={ARRAYS: _hash(folder / ARRAYS)}), signed=True)
+    with pytest.raises(CorruptModelError, match=r"Persistence reads \(KeyError: 'spread'\): train again"):
+        Forecaster.load(folder)

@@ -20,7 +20,7 @@ from forecast.forecaster import Forecaster
 from forecast.metrics import conformal_rank
 from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
-from forecast.windows import training_rows, truth_at
+from forecast.windows import Windows, training_rows, truth_at
 from models.boosting import Trees
 from models.conformal import Conformal
 from models.persistence import Persistence
@@ -267,6 +267,56 @@ def test_what_cannot_be_is_said() -> None:
 
 @pytest.mark.slow
 def test_the_contract_holds_around_trees() -> None:
-    own = {"check_series_order_is_nothing": "regional trees", "check_save_and_load": "tested above, without a process"}
+    own = {"check_save_and_load": "tested above, without a process"}
     small = XGBoost(Trees(rounds=4, depth=2))
     assert check_forecaster(lambda: Conformal(small, ACI((0.01, 0.05), 60), around="quantiles"), exclude=own) > 30
+
+
+@pytest.mark.parametrize(
+    "model", [Persistence(), XGBoost(Trees(rounds=3, depth=2), scope="global")], ids=["naive", "xgb"]
+)
+def test_the_contract_holds_around_models_that_forecast_any_series(model: Forecaster) -> None:
+    own = {"check_save_and_load": "tested above, without a process"}
+    assert not Conformal(model).traits.regional
+    assert check_forecaster(lambda: Conformal(model), exclude=own) > 30
+
+
+def test_widths_go_by_the_name_of_the_series() -> None:
+    values = walk(900).values * np.array([1.0, 5.0])[:, None, None]  # the second is wilder
+    panel = replace(walk(900), values=values)
+    model = Conformal(Persistence()).fit(panel, TASK)
+    asked = Panel(values[[1, 1, 1]], panel.times, ("A", "S0", "S1"), panel.variables, HOUR)  # one unseen comes first
+    found = model.predict(asked).quantiles
+    width = (found[..., 2] - found[..., 0]).mean((1, 2))  # (N,)
+    own = model.predict(panel).quantiles
+    np.testing.assert_allclose(width[1:], (own[..., 2] - own[..., 0]).mean((1, 2)))
+    assert width[0] == pytest.approx(width[1:].mean())
+
+
+class Overshoots(Persistence):
+    """A point far below the lower bound, which the base clips: its error is that of the bound."""
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return super()._predict(windows, task) - 50.0
+
+
+@pytest.mark.parametrize("around", ["point", "quantiles"])
+def test_offsets_are_added_to_the_forecast_their_errors_were_measured_on(around: str) -> None:
+    values = np.abs(np.random.default_rng(8).normal(size=(1, 900, 1)))
+    panel = Panel(values, walk(900).times, ("S",), ("a",), HOUR)
+    task = Task(targets=(Variable("a", lower=0.0),), horizon=2, context=2)
+    model = Conformal(Overshoots(), Fixed(), around=around).fit(panel.rows(slice(0, 700)), task)
+    made = np.stack([f.quantiles[0, :, 0] for f in model.predict_at(panel, [moment(t) for t in panel.times[700:890]])])
+    truth = truth_at(panel, task, np.arange(700, 890))[:, 0, :, 0]  # (B, H)
+    assert abs(((made[..., 0] <= truth) & (truth <= made[..., 2])).mean() - 0.9) < 0.06  # none lies below the bound
+
+
+@pytest.mark.parametrize("place", ["calibration", "stream"])
+def test_one_absurd_reading_does_not_widen_the_weeks_after_it(place: str) -> None:
+    chance = np.random.default_rng(9)
+    past, errors = chance.normal(size=(300, 30)), chance.normal(size=(400, 30))
+    wanted = run(Tracking(), errors, past)[100:]
+    (past if place == "calibration" else errors)[5] = 1e9
+    found = run(Tracking(), errors, past)[100:]
+    assert abs(inside(errors[100:], found).mean() - 0.8) < 0.03
+    assert np.abs(np.log((found[..., 2] - found[..., 0]) / (wanted[..., 2] - wanted[..., 0]))).max() < 0.7

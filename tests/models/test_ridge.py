@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from forecast.checks import check_forecaster
-from forecast.errors import UnknownNameError
+from forecast.errors import SchemaError, ShortHistoryError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel
 from forecast.schema import Task, Variable
@@ -33,7 +33,7 @@ def panel_of(series: int = 3, rows: int = 160, gaps: float = 0.0) -> Panel:
     hole[:, :5] = hole[:, -5:] = False
     values[..., :2][hole] = np.nan
     times = np.datetime64("2024-01-01", "us") + hours * np.timedelta64(1, "h")
-    return Panel(values, times, tuple(f"S{i}" for i in range(series)), ("a", "b", "p"), HOUR)
+    return Panel(values, times, tuple(f"S{i:02d}" for i in range(series)), ("a", "b", "p"), HOUR)
 
 
 def fill(window: np.ndarray) -> np.ndarray:
@@ -217,9 +217,68 @@ def test_the_outlook_is_read_at_the_lead() -> None:
     assert np.isfinite(model.predict(gone).point).all()
 
 
-def test_an_unknown_scope_is_said() -> None:
+def test_what_cannot_be_is_said() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'local'"):
         Ridge(scope="locall")
+    for name, value in (("half_life", 0), ("refresh", 0), ("errors", -1), ("block", 0), ("penalties", ())):
+        with pytest.raises(SchemaError, match=name):
+            Ridge(**{name: value})
+    silent = panel_of()
+    values = silent.values.copy()
+    values[:, 5:] = np.nan  # a context, and nothing after it
+    with pytest.raises(ShortHistoryError, match="follows a context of 5 rows"):
+        Ridge().fit(replace(silent, values=values), TASK)
+
+
+def test_many_pooled_series_are_learnt_as_by_a_fit_of_all_rows() -> None:
+    """More newest rows than columns: solved output by output, not by a matrix of rows by rows."""
+    panel, inputs = panel_of(series=30), replace(INPUTS, neighbours=0)
+    make = lambda: Ridge(inputs, scope="global", penalties=(PENALTY,), half_life=60.0)  # noqa: E731
+    found = make().fit(panel.rows(slice(0, 150)), TASK).update(panel)
+    np.testing.assert_allclose(found.predict(panel).point, make().fit(panel, TASK).predict(panel).point, atol=1e-8)
+    sums, penalty = found.blocks_[0].sums, found.blocks_[0].penalty
+    chance = np.random.default_rng(0)
+    x, y = chance.normal(size=(1, 40, len(sums.factors))), chance.normal(size=(1, 40, 6))
+    weight = chance.random((1, 40, 6)) * (chance.random((1, 40, 6)) < 0.5)
+    few = np.zeros_like(weight)
+    few[:, :4] = weight[:, :4]
+    short = sums.solve_with(penalty, x[:, :4], y[:, :4], weight[:, :4])  # rows fewer than columns
+    np.testing.assert_allclose(sums.solve_with(penalty, x, y, few), short, rtol=1e-8)
+
+
+def test_one_equation_for_all_has_one_spread_for_all_after_updates_too() -> None:
+    panel = panel_of(series=5)
+    model = Ridge(replace(INPUTS, neighbours=0), scope="global", refresh=3).fit(panel.rows(slice(0, 120)), TASK)
+    before = model.quantiles_
+    model.update(panel.rows(slice(0, 131)))
+    assert (model.quantiles_ != before).any()
+    np.testing.assert_array_equal(model.quantiles_, np.broadcast_to(model.quantiles_[:1], model.quantiles_.shape))
+
+
+def test_a_lead_or_series_without_errors_is_no_surer_than_the_others() -> None:
+    panel = panel_of()
+    brief = Ridge(INPUTS).fit(panel.rows(slice(0, 7)), TASK).predict(panel.rows(slice(0, 7))).quantiles
+    np.testing.assert_allclose(np.ptp(brief[:, 2], -1), np.ptp(brief[:, :2], -1).max(1))
+    values = panel.values.copy()
+    values[1, :120] = np.nan  # a station that opens after the fit
+    opened = replace(panel, values=values)
+    model = Ridge(INPUTS).fit(opened.rows(slice(0, 120)), TASK)
+    widths = np.ptp(model.predict(opened).quantiles, -1)  # (N, H, C)
+    np.testing.assert_allclose(widths[1], widths[[0, 2]].mean(0))
+
+
+def test_a_target_that_moves_by_a_constant_has_no_say_in_the_penalty() -> None:
+    """Its errors are rounding: divided by a variance of nothing they would drown those of the other target."""
+    panel = panel_of(series=1, rows=400)
+    values = panel.values.copy()
+    values[0, :, 1] = np.arange(400)
+    both = replace(panel, values=values)
+    task = replace(TASK, horizon=1)
+    alone = replace(task, targets=TASK.targets[:1], past=(Variable("b"), Variable("p")))
+    chosen = [
+        Ridge(INPUTS, penalties=(1e-4, 1e-2, 1.0), block=24).fit(both, t).blocks_[0].penalty for t in (task, alone)
+    ]
+    np.testing.assert_array_equal(*chosen)
 
 
 def test_the_contract_holds_for_other_settings() -> None:

@@ -10,7 +10,7 @@ from forecast.panel import Panel
 from forecast.schema import Task, Variable
 from forecast.windows import windows_at
 from models.ridge import Ridge
-from models.ridge_errors import quantiles_of, ring_of
+from models.ridge_errors import mean_of_known, quantiles_of, ring_of
 from models.ridge_inputs import CHAIN, RidgeInputs, design, factors_of, without_gaps
 from models.ridge_steps import discrete, outputs_of, read_off
 
@@ -31,7 +31,10 @@ def test_the_rank_is_that_of_conformal_prediction(count: int) -> None:
 def test_without_a_shift_the_point_stays() -> None:
     late = quantiles_of(np.full((1, 40, 1, 1), 2.0) + np.arange(40)[None, :, None, None], (0.1, 0.5, 0.9), shift=False)
     assert late[0, 0, 0].tolist() == [0.0, 0.0, 38.0]
-    np.testing.assert_array_equal(quantiles_of(np.full((2, 4, 3, 1), np.nan), (0.1, 0.5), shift=False), 0)
+    none = quantiles_of(np.full((2, 4, 3, 1), np.nan), (0.1, 0.5), shift=False)
+    assert np.isnan(none).all()
+    np.testing.assert_array_equal(mean_of_known(none), 0)
+    np.testing.assert_array_equal(mean_of_known(np.array([[[[1.0]]], [[[np.nan]]], [[[4.0]]]])), 2.5)
 
 
 def test_the_ring_keeps_the_newest() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models import stack
-from models.batches import Batches
+from models.batches import Batches, Rows
 from models.lightning import Training, train
 
 ROWS = (110, 47, 90, 20, 110)
@@ -75,6 +75,11 @@ def test_data_shared_by_the_members_need_not_be_copied():
     train(copied, squares, [x.clone()], y.clone(), training, seeds=[0, 1])
     for one, other in zip(net.parameters(), copied.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_data_shared_by_the_members_lie_on_a_device_once():
+    shared, own = torch.zeros(1, 30, 2).expand(6, -1, -1), torch.zeros(6, 30, 2)
+    assert [len(flat) for flat in Rows([shared, own], torch.device("meta")).flat] == [30, 180]
 
 
 def test_members_with_other_seeds_see_other_batches_and_every_row_once_an_epoch():

@@ -95,6 +95,18 @@ def test_early_stopping_returns_a_copy_of_the_best_weights_not_the_last():
     assert float(value) != pytest.approx(history.losses[-1], rel=1e-5)
 
 
+def test_rows_held_out_without_any_truth_stop_nothing():
+    """A station silent for the newest weeks: no loss there is 0, and 0 is no reason to keep the first epoch."""
+    training = Training(epochs=12, batch=16, split="holdout", patience=2)
+    net, x, y = problem(2)
+    y[0, training.trained(120) :] = math.nan
+    histories = train(net, squares, [x], y, training, seeds=[0, 1])
+    assert len(histories[0].losses) == 12
+    assert histories[0].kept == 11
+    assert histories[0].losses[-1] < 0.7 * histories[0].losses[0]
+    assert min(histories[1].losses) > 0
+
+
 def test_a_warm_start_goes_on_from_the_weights_for_fewer_epochs():
     net, x, y = problem()
     train(net, squares, [x], y, Training(epochs=20, batch=16))
@@ -290,6 +302,12 @@ def test_a_checkpoint_of_another_training_or_a_broken_one_is_refused(tmp_path):
         train(net, squares, [x], y, dataclasses.replace(training, epochs=5), checkpoint=tmp_path)
     with pytest.raises(SchemaError, match="with other data"):
         train(net, squares, [x], y + 1, training, checkpoint=tmp_path)
+    told = json.loads((tmp_path / "training.json").read_text())
+    for other in ([], None, {}, {"tensors": told["tensors"]}, {**told, "histories": [3]}):
+        (tmp_path / "training.json").write_text(json.dumps(other))
+        with pytest.raises(CorruptModelError, match="Delete it"):
+            train(net, squares, [x], y, training, checkpoint=tmp_path)
+    (tmp_path / "training.json").write_text(json.dumps(told))
     next(tmp_path.glob("*.safetensors")).write_bytes(b"broken")
     with pytest.raises(CorruptModelError, match="Delete it"):
         train(net, squares, [x], y, training, checkpoint=tmp_path)
@@ -308,8 +326,11 @@ def test_settings_and_shapes_are_checked():
     for name, value in (("optimiser", "adm"), ("schedule", "onecycle"), ("split", "hold"), ("precision", "16")):
         with pytest.raises(UnknownNameError, match=value):
             Training(**{name: value})
-    with pytest.raises(SchemaError, match="rate is 0"):
-        Training(rate=0)
+    for name, value in (("rate", 0), ("weight_decay", -0.1), ("epochs", 0)):
+        with pytest.raises(SchemaError, match=f"{name} is {value}"):
+            Training(**{name: value})
+    with pytest.raises(SchemaError, match="'tpus' cannot be used"):
+        fitted(Training(accelerator="tpus"))
     net, x, y = problem(2)
     with pytest.raises(SchemaError, match="2 members and 1 seeds"):
         train(net, squares, [x], y, Training())

@@ -278,6 +278,16 @@ def test_hours_held_out_are_all_hours_of_the_day() -> None:
     assert block_rows(replace(TASK, step=timedelta(days=1), horizon=2)) == 8
 
 
+@pytest.mark.parametrize(("quantiles", "identity"), [("residual", True), ("residual", False), ("pinball", False)])
+def test_the_contract_holds_for_global_trees(quantiles: str, identity: bool) -> None:
+    """Of a series it knows by name are its width and its number; without both, names are nothing."""
+    own = {"check_save_and_load": "tested above, without a process"}
+    make = lambda: XGBoost(TREES, Inputs(identity=identity), scope="global", quantiles=quantiles)  # noqa: E731
+    assert make().traits.named == (quantiles == "residual" or identity)
+    assert not make().traits.regional
+    assert check_forecaster(make, exclude=own) > 30
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("quantiles", ["residual", "pinball"])
 def test_the_contract_holds_for_local_trees_that_stop_early(quantiles: str) -> None:
