@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from forecast.answers import ordered
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
@@ -56,7 +57,7 @@ class Combination(Forecaster):
             member.fit(panel, task, warm=warm)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
-        found = [m._predict(_as_seen_by(m, windows), task) for m in self.fitted_.values()]  # each (B, N, H, C, Q)
+        found = [_said(m, windows, task) for m in self.fitted_.values()]  # each (B, N, H, C, Q)
         return np.asarray(WAYS[self.by](np.stack(found), axis=0))
 
     def _save(self, folder: Path) -> None:
@@ -76,6 +77,13 @@ class Combination(Forecaster):
                 for path in folder.glob(f"{i}-*"):
                     shutil.copy(path, Path(place) / path.name.removeprefix(f"{i}-"))
                 member._load(Path(place))
+
+
+def _said(member: Forecaster, windows: Windows, task: Task) -> np.ndarray:
+    """Quantiles (B, N, H, C, Q) as the member's own base would give them: in order, and inside the bounds."""
+    values = ordered(np.array(member._predict(_as_seen_by(member, windows), task), float), task.median)
+    bounds = np.array([(v.lower, v.upper) for v in task.targets])  # (C, 2)
+    return np.clip(values, bounds[:, :1], bounds[:, 1:])
 
 
 def _as_seen_by(member: Forecaster, windows: Windows) -> Windows:

@@ -16,6 +16,7 @@ from forecast.forecaster import Forecaster
 from forecast.panel import Panel, moment
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, truth_at
+from models.arrays import by_name
 from models.persistence import Persistence, around_point
 from models.residuals import PRIOR, Residuals, block_rows, clear_of, held_out
 
@@ -32,7 +33,7 @@ class Conformal(Forecaster):
     than 50 errors those of all series times its own width, a series that the fit did not know the mean over those it
     did. `update` forecasts the origins whose truth has come since, and lets `adaptive` move the intervals by the
     errors: no refit, memory that does not grow. A history too short to hold anything out takes the errors of the
-    training itself, which are narrower.
+    training itself, which are narrower. A warm fit trains the model on and leaves the intervals as they are.
 
     Args:
         model: any Forecaster; it is copied, never fitted itself.
@@ -155,11 +156,7 @@ class Conformal(Forecaster):
         values = issued(np.array(self.model_._predict(windows, inner), float), inner)  # as its errors were measured
         shape = (len(self.series_), task.horizon, len(task.targets), len(task.levels))
         offsets = self.state_["offsets"].reshape(shape)  # (N, H, C, Q)
-        if windows.series != self.series_:
-            place = {name: i for i, name in enumerate(self.series_)}
-            usual = offsets.mean(0)  # (H, C, Q)
-            offsets = np.stack([offsets[place[s]] if s in place else usual for s in windows.series])
-        return values + offsets
+        return values + by_name(offsets, self.series_, windows.series, offsets.mean(0))
 
     def _save(self, folder: Path) -> None:
         """The model's own files lie beside: their names are not ours."""

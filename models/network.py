@@ -101,19 +101,28 @@ class Network(Forecaster):
                 _trained(begun, warm)
 
     def _begun(self, fit: Fit) -> Begun:
-        """A fit up to its training: what it sees, its examples, and the net as it starts."""
+        """A fit up to its training: what it sees, its examples, and the net as it starts.
+
+        Nothing after the first held-out origin is trained on or scaled by: older rows do not know their truths there.
+        """
         panel, task, framing = fit.panel, fit.task, self.framing
         rows = training_rows(panel, task)
         each = framing.count(len(panel.series), len(task.targets)) if framing.scope == "global" else 1
         kept = self.training.trained(len(rows) * each)
-        view = self.view_ if fit.warm else View.of(panel, task, rows[: max(1, kept // each)], framing)
-        windows, extras, truth = view.examples(panel, task, rows, self.means_)
+        rows, held = np.split(rows, [max(1, kept // each)])
+        past, count = panel.rows(slice(0, int(held[0]) + 1)) if len(held) else panel, len(rows) * each
+        view = self.view_ if fit.warm else View.of(past, task, rows, framing)
+        windows, extras, truth = view.examples(past, task, rows, self.means_)
         if fit.warm:
             net = deepcopy(self.net_)  # a training that fails or is stopped leaves the present net alone
         else:
             shape = framing.shape(len(panel.series), task, ahead_of(panel.outlook))
             net = self._net(shape, len(truth))
-            net.start(windows[:, :kept], extras[:, :kept], truth[:, :kept])
+            net.start(windows, extras, truth)
+        if len(held):
+            later = view.examples(panel, task, held, self.means_)
+            windows, extras, truth = (torch.cat(pair, 1) for pair in zip((windows, extras, truth), later, strict=True))
+            truth[:, count:kept] = torch.nan  # an origin of which some series are held out: none is trained on
         return Begun(self, view, net, (windows, extras), truth)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:

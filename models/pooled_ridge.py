@@ -24,7 +24,7 @@ PENALTIES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
 FAR = 30.0  # labels further than so many deviations of their window are pulled to there
 FLAT = 1e-9  # a deviation below this part of the level is arithmetic, not data
 FEW = 4  # rows below which a series has no equations of its own
-NOTED = 256  # newest errors of a series that give the intervals
+NOTED = 256  # at most so many errors of a series, evenly spaced, give the intervals
 
 
 class PooledRidge(Forecaster):

@@ -10,6 +10,7 @@ import numpy as np
 
 from forecast.panel import Panel
 from forecast.schema import Task
+from models.arrays import by_name
 from models.persistence import around_point, residual_quantiles
 
 PRIOR = 50  # errors by which a series' own width is pulled to that of all series
@@ -48,10 +49,7 @@ class Residuals:
         """(B, N, H, C, Q) quantiles around points (B, N, H, C) of `series`; `known` names the rows of `widths`."""
         if not self.shape.any():
             return point[..., None] + self.shape
-        widths = self.widths
-        if tuple(series) != tuple(known):
-            place = {name: i for i, name in enumerate(known)}
-            widths = np.stack([self.widths[place[s]] if s in place else np.ones(point.shape[3]) for s in series])
+        widths = by_name(self.widths, known, series, np.ones(point.shape[3]))  # (N, C)
         return point[..., None] + widths[:, None, :, None] * self.shape
 
 

@@ -17,7 +17,7 @@ from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel, stamp
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, training_span
-from models.arrays import read_arrays, write_arrays
+from models.arrays import by_name, read_arrays, write_arrays
 from models.ridge_block import Block, learn
 from models.ridge_errors import known_or, mean_of_known, quantiles_of, ring_of
 from models.ridge_inputs import RidgeInputs, design, without_gaps
@@ -150,7 +150,7 @@ class Ridge(Forecaster):
         lack = (y - self._applied(x, task)).reshape(*y.shape[:2], task.horizon, -1)[..., : len(task.targets)]
         newest = np.stack([lack[:, task.horizon - h, h - 1] for h in task.leads], 1)[:, None]  # (N, 1, H, C)
         self.ring_ = ring_of(np.concatenate([self.ring_, newest], 1), self.errors)
-        due = self._due((time - np.datetime64(0, "us")) // np.timedelta64(task.step))  # (N',)
+        due = self._due(int((time - np.datetime64(0, "us")) // np.timedelta64(task.step)))  # (N',)
         if len(due):
             self.quantiles_ = self.quantiles_.copy()
             self.quantiles_[due] = known_or(self._sorted(due, task), self.quantiles_[due])
@@ -236,11 +236,7 @@ class Ridge(Forecaster):
 
     def _spread(self, series: Sequence[str]) -> np.ndarray:
         """(N, H, C, Q) error quantiles of `series`; those that training did not know have the mean."""
-        if tuple(series) == self.series_:
-            return self.quantiles_
-        place = {name: i for i, name in enumerate(self.series_)}
-        usual = self.quantiles_.mean(0)  # (H, C, Q)
-        return np.stack([self.quantiles_[place[s]] if s in place else usual for s in series])
+        return by_name(self.quantiles_, self.series_, series, self.quantiles_.mean(0))
 
     def _save(self, folder: Path) -> None:
         arrays = {

@@ -114,6 +114,15 @@ def table(panel: Panel, task: Task, rows: np.ndarray, inputs: Inputs, neighbours
     return out
 
 
+def last_known(panel: Panel, task: Task, rows: np.ndarray) -> np.ndarray:
+    """(B, N, C) as `Windows.last_known` of the windows at `rows` (B,), which need not be built for it."""
+    values = panel.values[..., : len(task.targets)]  # (N, T, C)
+    place = np.where(np.isnan(values), -1, np.arange(values.shape[1])[:, None])  # (N, T, C)
+    place = np.maximum.accumulate(place, axis=1)[:, rows]  # (N, B, C)
+    found = np.take_along_axis(values, np.maximum(place, 0), axis=1)
+    return np.where(place > (rows - task.context)[:, None], found, np.nan).swapaxes(0, 1)
+
+
 def most_alike(values: np.ndarray, count: int) -> np.ndarray:
     """(N, M) for each series the M = min(count, N - 1) others whose one-step changes correlate best, best first.
 

@@ -16,7 +16,7 @@ from models.arrays import read_arrays, write_arrays
 from models.boosted import Boosted
 from models.boosting import Boosters, Trees, read_boosters, write_boosters
 from models.residuals import Residuals, block_rows, clear_of, held_out
-from models.tabular import CHUNK, Inputs, features, most_alike, table
+from models.tabular import CHUNK, Inputs, features, last_known, most_alike, table
 
 STRATEGIES = ("multi", "direct", "recursive")
 SCOPES = ("regional", "global", "local")
@@ -45,7 +45,8 @@ class XGBoost(Forecaster):
             put in order.
         holdout: every how many blocks (4 H rows, whole days) one is kept from training, for the intervals and for
             `trees.patience`; 0 keeps none and takes the narrower errors of the training itself. Nothing is held out
-            where neither needs it: a task with no level but 0.5, or pinball, without patience.
+            where neither needs it (a task with no level but 0.5, or pinball, without patience), or where less
+            than half of the rows would be left.
         threads: threads for training and forecasting. seed: of the draws of rows and columns.
 
     Raises:
@@ -104,7 +105,9 @@ class XGBoost(Forecaster):
         every = self.holdout if uncertain or self.trees.patience else 0
         held = held_out(panel, rows, block_rows(task), every)  # (B,)
         apart = clear_of(rows, rows[held], task.horizon) | held  # (B,)
-        rows, held = (rows[apart], held[apart]) if (apart & ~held).any() else (rows, held)
+        if (apart & ~held).sum() < len(rows) / 2:  # a short history: better trained on whole
+            held, apart = np.zeros_like(held), np.ones_like(apart)
+        rows, held = rows[apart], held[apart]
         self.parts_ = self._grown(panel, ahead, rows, held)
         self.residuals_ = Residuals.none(panel.shape[0], task)
         if uncertain:
@@ -131,9 +134,10 @@ class XGBoost(Forecaster):
         if held.any() and not self.trees.patience:
             rows, held = rows[~held], held[~held]
         x = table(panel, task, rows, self.columns, self.neighbours_).swapaxes(0, 1)  # (N, B, F)
-        truth = truth_at(panel, task, rows).swapaxes(0, 1)  # (N, B, H, C)
-        if self.inputs.relative:
-            truth = truth - x[:, :, None, : truth.shape[3]]  # the first columns are the last known values
+        truth = truth_at(panel, task, rows)  # (B, N, H, C)
+        if self.inputs.relative:  # the table's first columns say the same, but in single precision
+            truth = truth - last_known(panel, task, rows)[:, :, None]
+        truth = truth.swapaxes(0, 1)  # (N, B, H, C)
         parts = len(x) if self.scope == "local" else 1
         x, truth = x.reshape(parts, -1, x.shape[2]), truth.reshape(parts, -1, *truth.shape[2:])
         stop = np.tile(held, x.shape[1] // len(held)) if held.any() else None  # (R,)

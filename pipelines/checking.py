@@ -42,6 +42,7 @@ BACKTEST = (
     "leads",
     "standardise",
     "season",
+    "mase",
     "block",
 )
 SECTIONS = {"clock": ("start", "days", "now"), "threads": ("workers", "per_worker"), "backtest": BACKTEST}

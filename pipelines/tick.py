@@ -113,26 +113,21 @@ def decide(fleet: Fleet, this: Slot) -> None:
 def load(fleet: Fleet, this: Slot) -> None:
     """Load the champions that this process does not have yet; nobody pays for the libraries of the first one.
 
-    One whose folder is damaged is told and forgotten. Whatever else fails is told where the champion is used.
+    Those that take in rows are brought to where they stood, at their own cost. One whose folder is damaged is told
+    and forgotten. Whatever else fails is told where the champion is used.
     """
+    fresh = []
     with fleet.meter.charge(OVERHEAD, "overhead"):
         for name in fleet.nowcasters:
             try:
-                _loaded(fleet, name)
+                if not fleet.has_model(name) and fleet.model(name) is not None:
+                    fresh.append(name)
             except CorruptModelError as damage:
                 this.fault(name, f"champion: {worded(damage)}")
                 forget(fleet, name)
             except FAILURES:
                 continue
-
-
-def _loaded(fleet: Fleet, name: str) -> None:
-    """Load a champion; one that takes in rows is brought to where it stood, at its own cost."""
-    fresh = not fleet.has_model(name)
-    model = fleet.model(name)
-    if fresh and model is not None and model.traits.updates:
-        with fleet.meter.charge(name, "update"):
-            catch_up(fleet, fleet.nowcasters[name], model)
+    catch_up(fleet, fresh)
 
 
 def _error(fleet: Fleet, this: Slot, nowcaster: Nowcaster, rows: pl.DataFrame | None) -> float:

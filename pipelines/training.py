@@ -11,6 +11,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -176,7 +177,7 @@ def _fit(contests: list[Contest], meter: Meter, whole: bool) -> None:
         assert contest.model is not None
         panel = job.panel if whole or not job.check_rows else job.panel.until(job.start)
         fits.append(Fit(contest.model, panel, job.task))
-    names, rows = [c.job.nowcaster for c in contests], [c.job.rows for c in contests]
+    names, rows = [c.job.nowcaster for c in contests], [max(1, c.job.rows) for c in contests]
     failures = fit_together(
         fits, lambda places: meter.charge_shared([names[k] for k in places], "fit", [rows[k] for k in places])
     )
@@ -193,16 +194,13 @@ def _compete(contest: Contest, meter: Meter) -> None:
         contest.found = {"promoted": True, "why": "takes over unchallenged"}
         return
     with meter.charge(job.nowcaster, "check"):
-        champion = _champion(job)
-        mine, theirs = _check_rows(job, model, champion)
-        pair = paired_losses(mine, theirs, model, alone=champion is None)
-        if champion is not None and not pair["challenger_loss"] < pair["champion_loss"]:
+        mine = backtest_errors(model, job.panel, job.start)
+        champion, theirs, why = _champion(job)
+        pair = paired_losses(mine, mine.clear() if theirs is None else theirs, model, alone=theirs is None)
+        if champion is not None and theirs is not None and not pair["challenger_loss"] < pair["champion_loss"]:
             why = "the challenger does not beat the champion" if theirs.height else "no row to compare both on"
             contest.end(promoted=False, why=why, reference=scaled_loss(theirs, champion), **pair)
             return
-    why = "the challenger beats the champion" if champion is not None else "first model"
-    if job.champion is not None and champion is None:
-        why = "the champion cannot be read"
     contest.found = {"promoted": True, "why": why, "check": mine, **pair}
 
 
@@ -215,30 +213,27 @@ def _save(contest: Contest, meter: Meter) -> None:
     contest.end(data_end=model.data_end_, **reference)
 
 
-def _champion(job: TrainingJob) -> Forecaster | None:
-    """The present model; None where there is none, or none that can be read: then any challenger is better.
+def _champion(job: TrainingJob) -> tuple[Forecaster | None, pl.DataFrame | None, str]:
+    """The present model, its errors in the check window on rows that it was not trained on, and why it has to go.
 
-    One that takes in new rows has taken in all but the check rows, as the challenger has.
+    There is none where none can be read, and one that fails on the check rows (a variable or a station that it wants
+    is gone) has no errors: then any challenger is better, or the nowcaster would be stuck with it. One that takes in
+    new rows has taken in all but the check rows, as the challenger has.
+
+    Its forecasts are made now, like the challenger's: what the champion issued then was made without the rows that
+    came late, and a challenger that does not forecast any better would win by them.
     """
+    if job.champion is None:
+        return None, None, "first model"
     try:
-        model = Forecaster.load(job.champion, job.allowed) if job.champion is not None else None
+        model = Forecaster.load(job.champion, job.allowed)
     except CorruptModelError:
-        return None
-    if model is not None and model.traits.updates:
-        try:
-            model.update(job.panel.until(job.start))
-        except ShortHistoryError:  # older than the history: it stands as it was trained
-            return model
-    return model
-
-
-def _check_rows(job: TrainingJob, model: Forecaster, champion: Forecaster | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Errors of challenger and champion in the check window, each on rows that it was not trained on.
-
-    Both are made now, from one panel: what the champion issued then was made without the rows that came late, and
-    a challenger that does not forecast any better would win by them.
-    """
-    mine = backtest_errors(model, job.panel, job.start)
-    if champion is None:
-        return mine, mine.clear()
-    return mine, backtest_errors(champion, job.panel, job.start).filter(pl.col("origin") >= champion.data_end_)
+        return None, None, "the champion cannot be read"
+    try:
+        if model.traits.updates:
+            with suppress(ShortHistoryError):  # older than the history: it stands as it was trained
+                model.update(job.panel.until(job.start))
+        errors = backtest_errors(model, job.panel, job.start)
+    except FAILURES as error:
+        return model, None, f"the champion fails on the check rows: {worded(error)}"
+    return model, errors.filter(pl.col("origin") >= model.data_end_), "the challenger beats the champion"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from forecast.forecaster import Forecaster
-from pipelines.fleet import Fleet, Nowcaster
+from pipelines.fleet import OVERHEAD, Fleet
 from pipelines.known import known, read, seen_by
 from pipelines.slot import Slot
 from pipelines.training import FAILURES, worded
@@ -13,7 +15,8 @@ from pipelines.training import FAILURES, worded
 
 def update(fleet: Fleet, this: Slot) -> None:
     """Every champion with `traits.updates` takes in the rows up to this slot; one that cannot goes on without."""
-    behind = {name: model for name, model in _updating(fleet).items() if end_of(model) < this.slot}
+    with fleet.meter.charge(OVERHEAD, "overhead"):  # a champion promoted in this slot is loaded here
+        behind = {name: model for name, model in _updating(fleet).items() if end_of(model) < this.slot}
     if not behind:
         return
     rows = max(rows_back(fleet, model, this.slot) for model in behind.values())
@@ -31,19 +34,25 @@ def update(fleet: Fleet, this: Slot) -> None:
                 fleet.state.of(name).data_end = end_of(model)
 
 
-def catch_up(fleet: Fleet, nowcaster: Nowcaster, model: Forecaster) -> None:
-    """Take in again what a champion loaded from its folder had taken in when the last slot was saved.
+def catch_up(fleet: Fleet, names: Iterable[str]) -> None:
+    """Let champions loaded from their folders take in again what they had taken in when the last slot was saved.
 
     Rows are taken as they were known after that slot: one that came late was perhaps not known in its own, and is
-    learnt now. So a restart changes nothing where rows come in time, and little elsewhere.
+    learnt now. So a restart changes nothing where rows come in time, and little elsewhere. The rows are read once for
+    all that stood at the same one. What fails is told where the champion is brought to the present slot.
     """
-    memory, last = fleet.state.of(nowcaster.name), fleet.state.slot
-    if not model.traits.updates or last is None or memory.data_end is None:
-        return
-    if end_of(model) < memory.data_end:
-        rows = rows_back(fleet, model, memory.data_end)
-        panel = read(fleet, memory.data_end, last + fleet.settings.latency, rows)
-        model.update(nowcaster.region.panel(panel, fleet.task))
+    behind: dict[datetime, dict[str, Forecaster]] = {}
+    for name in names:
+        model, end = fleet.model(name), fleet.state.of(name).data_end
+        if model is not None and model.traits.updates and end is not None and end_of(model) < end:
+            behind.setdefault(end, {})[name] = model
+    for end, models in behind.items() if fleet.state.slot is not None else ():
+        rows = max(rows_back(fleet, model, end) for model in models.values())
+        with fleet.meter.charge_shared(list(models), "features"):
+            panel = read(fleet, end, fleet.state.slot + fleet.settings.latency, rows)
+        for name, model in models.items():
+            with fleet.meter.charge(name, "update"), suppress(*FAILURES):
+                model.update(fleet.nowcasters[name].region.panel(panel, fleet.task))
 
 
 def rows_back(fleet: Fleet, model: Forecaster, end: datetime) -> int:

@@ -93,6 +93,16 @@ class CountsSeries(Honest):
         return super()._predict(windows, task) + 0.1 * np.arange(len(windows.series))[:, None, None, None]
 
 
+class LearnsFromTheFirst(Honest):
+    """Says that it knows series by name, and learns from the first name alone."""
+
+    traits = Traits(named=True)
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        self.drift_ = self.drift_ + 0.1 * np.nanmean(panel.values[0])
+
+
 class RollsDice(Honest):
     """Chance without a seed."""
 
@@ -356,6 +366,7 @@ PLANTED = [
     (MixesSeries, "check_series_order_is_nothing", "other series must not matter"),
     (MixesSeries, "check_stale_series", "changed the forecasts of others"),
     (MixesSeries, "check_unseen_series", "must not change the others"),
+    (LearnsFromTheFirst, "check_names_in_training_are_nothing", "under each other's names"),
     (RollsDice, "check_two_fits_agree", "two fits must agree"),
     (LeansOnTheGlobalSeed, "check_two_fits_agree", "two fits must agree"),
     (WritesIntoItsInput, "check_input_is_untouched", "`values` were changed"),

@@ -4,7 +4,7 @@ Each check takes a function that makes a new, unfitted model, and raises when a 
 
 >>> from models.persistence import Persistence
 >>> check_forecaster(Persistence, exclude={"check_save_and_load": "starts a process: too slow for an example"})
-43
+44
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ CHECKS: list[Callable[[Make], None]] = [
     repeats.check_constructor_only_stores,
     repeats.check_row_order_is_nothing,
     repeats.check_series_order_is_nothing,
+    repeats.check_names_in_training_are_nothing,
     repeats.check_two_fits_agree,
     repeats.check_refit_starts_anew,
     repeats.check_warm_is_honoured,

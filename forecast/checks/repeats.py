@@ -42,6 +42,20 @@ def check_series_order_is_nothing(make: Make) -> None:
     _expect_close(model.predict(alone).quantiles, wanted[:1], "other series must not matter to a model not regional")
 
 
+def check_names_in_training_are_nothing(make: Make) -> None:
+    """Fitted on series under each other's names, it forecasts each series' values as before; unless chance takes part.
+
+    So also where `check_series_order_is_nothing` cannot look: in models that are regional or know series by name.
+    """
+    panel, task = synthetic_panel(), synthetic_task()
+    turned = with_values(panel, panel.values[::-1])
+    if make().traits.seeded:
+        return
+    wanted = make().fit(panel, task).predict(panel).quantiles  # (N, H, C, Q)
+    found = make().fit(turned, task).predict(turned).quantiles[::-1]
+    _expect_close(found, wanted, "series under each other's names in training must keep their forecasts")
+
+
 def check_two_fits_agree(make: Make) -> None:
     """Two fits of two equal models agree: chance has a seed, and no global one."""
     panel, task = synthetic_panel(), synthetic_task()

@@ -32,7 +32,7 @@ class Tracking(Adaptive):
     >>> rule, levels = Tracking(), (0.1, 0.5, 0.9)
     >>> state = rule.begin(np.array([[-1.0, 0.0, 1.0]]), np.full((9, 1, 1), 0.8), levels)
     >>> rule.step(state, np.array([[3.0]]), levels)["offsets"].round(2).tolist()  # missed above: wider, above the more
-    [[-1.02, 0.0, 1.05]]
+    [[-1.04, 0.0, 1.06]]
     """
 
     rate: float = 0.03

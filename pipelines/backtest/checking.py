@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from forecast.errors import SchemaError
+from forecast.errors import SchemaError, UnknownNameError
 
 LEAST = {"cutoffs": 1, "every": 1, "update": 0, "season": 1, "block": 1}
+MASE = ("lead", "season")
 LISTS, GROUPS = ("horizons", "leads"), ("models", "reducers")
 
 
@@ -15,7 +16,7 @@ def check_settings(asked: Mapping[str, Any], horizon: int) -> None:
     """Refuse values of the wrong type; `horizon` is the task's.
 
     Raises:
-        SchemaError: what was given, what it must be.
+        SchemaError, UnknownNameError: what was given, what it must be.
     """
     for name, least in LEAST.items():
         _whole(f"backtest.{name}", asked[name], least)
@@ -23,6 +24,8 @@ def check_settings(asked: Mapping[str, Any], horizon: int) -> None:
         _whole("backtest.history", asked["history"], 1)
     if not isinstance(asked["standardise"], bool):
         raise SchemaError(f"backtest.standardise is {asked['standardise']!r}: it must be true or false")
+    if asked["mase"] not in MASE:
+        raise UnknownNameError("backtest.mase", str(asked["mase"]), MASE)
     for name in GROUPS:
         if asked[name] is not None and not isinstance(asked[name], Mapping):
             raise SchemaError(f"backtest.{name} is {asked[name]!r}: it gives each label a spec, see experiment/site12")

@@ -29,11 +29,12 @@ class Common:
     task: Task
 
 
-def common(of: Sequence[Sequence[Cell]], season: int) -> Common:
+def common(of: Sequence[Sequence[Cell]], season: int, mase: str = "lead") -> Common:
     """Truths on identical pairs.
 
     Args:
         of: the cells of each contestant, all of one horizon, oldest fit first. season: rows, for MASE.
+        mase: its denominators: of `lead`, the naive error at each lead's distance; of `season`, one for all leads.
 
     Raises:
         NoFreshDataError: there is no such pair.
@@ -50,7 +51,8 @@ def common(of: Sequence[Sequence[Cell]], season: int) -> Common:
             f"{task.horizon}: look at the gaps of the series, or at `series`"
         )
     history = panel.values[:, : first[0].stretch.stop, : len(task.targets)]
-    return Common(np.where(both, truth, np.nan), naive_scale(history, task.leads, season=season), task)
+    distances = task.leads if mase == "lead" else [1] * task.horizon
+    return Common(np.where(both, truth, np.nan), naive_scale(history, distances, season=season), task)
 
 
 def pairs(cells: Sequence[Cell], shared: Common) -> Pairs:

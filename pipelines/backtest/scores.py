@@ -18,15 +18,22 @@ Losses = dict[str, np.ndarray]  # per origin, the mean over series: (B, H, C)
 
 
 def scores(
-    of: Mapping[str, Sequence[Cell]], reference: str, *, leads: Sequence[int], season: int, block: int, pool: bool
+    of: Mapping[str, Sequence[Cell]],
+    reference: str,
+    *,
+    leads: Sequence[int],
+    season: int,
+    block: int,
+    pool: bool,
+    mase: str = "lead",
 ) -> pl.DataFrame:
     """One row per contestant, variable and lead, for cells of one horizon.
 
     Args:
         of: label -> its cells, oldest fit first. reference: one of the labels.
         leads: those to test; scores are given for all, and for lead 0, the mean over all.
-        season: of MASE. block: origins per block of tests and bootstrap. pool: also a variable `all`, the mean over
-            the variables, which only has a meaning where they share a unit.
+        season, mase: of MASE, see `common`. block: origins per block of tests and bootstrap.
+        pool: also a variable `all`, the mean over the variables, which only has a meaning where they share a unit.
 
     Returns:
         horizon, label, variable, lead, n, mae, mse, rmse, bias, mase; with several levels crps, and of the widest
@@ -34,7 +41,7 @@ def scores(
         the correction of Harvey, Leybourne and Newbold, on block means), `low_*`, `high_*` (95 % moving-block
         bootstrap interval of the skill).
     """
-    shared = common(list(of.values()), season)
+    shared = common(list(of.values()), season, mase)
     order = [reference, *(label for label in of if label != reference)]
     yardstick: Losses = {}
     frames = []

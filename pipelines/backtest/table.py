@@ -108,9 +108,11 @@ def _by_lead(
 
 def _by_horizon(table: pl.DataFrame, costs: pl.DataFrame, variable: str, horizons: Sequence[int]) -> Sheet:
     here = table.filter((pl.col("variable") == variable) & (pl.col("lead") == MEAN))
+    names = {"MASE": "mase"} if variable != ALL and here["mase"].is_not_null().any() else {}
+    names = {"MSE": "mse", "MAE": "mae", **names}
     head = [
         "model",
-        *(f"{name} {h}" for h in horizons for name in ("MSE", "MAE", "skill")),
+        *(f"{name} {h}" for h in horizons for name in (*names, "skill")),
         "fit CPU-s",
         "predict CPU-s",
     ]
@@ -119,7 +121,8 @@ def _by_horizon(table: pl.DataFrame, costs: pl.DataFrame, variable: str, horizon
         row = [label]
         for horizon in horizons:
             found = here.filter((pl.col("label") == label) & (pl.col("horizon") == horizon)).rows(named=True)
-            row += [_number(found[0]["mse"]), _number(found[0]["mae"]), _skill(found[0], "mae")] if found else ["-"] * 3
+            row += [_number(found[0][name]) for name in names.values()] if found else ["-"] * len(names)
+            row += [_skill(found[0], "mae")] if found else ["-"]
         rows.append((*row, *_cost(costs, None, label)))
     title = "mean over leads and variables" if variable == ALL else f"{variable}, mean over leads"
     return Sheet(title, tuple(head), tuple(rows))

@@ -24,6 +24,7 @@ from pipelines.backtest.data import panel_of, standardised
 from pipelines.backtest.figures import error_by_lead
 from pipelines.backtest.losses import nominal
 from pipelines.backtest.plan import Split
+from pipelines.backtest.reducing import reducing
 from pipelines.backtest.run import run_cells
 from pipelines.backtest.scores import scores, with_skill
 from pipelines.backtest.table import NOTE, Sheet, sheets
@@ -122,7 +123,8 @@ def _finish(
     table, costs = _scored(made, config["backtest"], failed), _costs(made, failed)
     table.write_parquet(made.folder / "scores.parquet")
     costs.write_parquet(made.folder / "costs.parquet")
-    pages = sheets(table, costs, made.leads, nominal(made.task.levels))
+    labels = {c.label: c.labels for c in made.contestants}
+    pages = sheets(table, costs, made.leads, nominal(made.task.levels)) + reducing(table, costs, labels, made.leads)
     for page in pages:
         page.show(console)
     path = made.folder / "table.md"
@@ -139,7 +141,7 @@ def _scored(made: Comparison, asked: Mapping[str, Any], failed: Mapping[str, str
     for horizon in made.horizons:
         of = {label: mine for label, mine in of_each(made.cells, horizon) if not any(c.key in failed for c in mine)}
         leads = [k for k in made.leads if k <= horizon]
-        options = {"season": asked["season"], "block": asked["block"], "pool": asked["standardise"]}
+        options = {name: asked[name] for name in ("season", "mase", "block")} | {"pool": asked["standardise"]}
         frames.append(scores(of, asked["reference"], leads=leads, **options))
     return with_skill(pl.concat(frames, how="diagonal"), asked["reference"])
 

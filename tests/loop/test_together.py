@@ -11,6 +11,8 @@ import pytest
 
 from forecast.panel import Panel
 from forecast.policy import Always
+from forecast.schema import Variable
+from models.persistence import Persistence
 from pipelines.executors import Pool, Serial
 from pipelines.fleet import Fleet, Nowcaster
 from pipelines.retrain import bundles
@@ -18,7 +20,7 @@ from pipelines.tick import tick
 from pipelines.training import TrainingJob, train, train_together
 from tests.loop.planted import Sociable
 from tests.loop.test_tick import LEVEL, on_drift, records, run
-from tests.loop.world import FIRST, HOUR, TASK, World, crew, fleet, member, slots, weather
+from tests.loop.world import FIRST, HOUR, PERSISTENCE, TASK, World, crew, fleet, member, slots, weather
 
 SOCIABLE = {"_target_": "tests.loop.planted.Sociable"}
 NUMBERS = ["point", "q0.1", "q0.5", "q0.9"]
@@ -184,3 +186,24 @@ def test_pruning_never_touches_what_it_did_not_write(tmp_path) -> None:
     run(loop, 5)
     assert mine.is_dir()
     assert len(list((tmp_path / "models" / "always").iterdir())) == 4
+
+
+def test_a_champion_that_fails_on_the_check_rows_has_to_go(tmp_path) -> None:
+    """It wants a variable that is gone; were the training to fail with it, the nowcaster could never forecast again."""
+    panel, gone = _panel(), Variable("gone")
+    wider = replace(
+        panel, values=np.append(panel.values, panel.values[..., :1], -1), variables=(*panel.variables, "gone")
+    )
+    Persistence().fit(wider, replace(TASK, past=(gone,))).save(tmp_path / "old")
+    asked = replace(job("m", PERSISTENCE), folder=tmp_path / "new", champion=tmp_path / "old", check_rows=8)
+    outcome = train(asked)
+    assert outcome.promoted
+    assert "fails on the check rows: UnknownNameError" in outcome.why
+    assert outcome.challenger_loss > 0
+    assert np.isnan(outcome.champion_loss)
+
+
+def test_a_reducer_that_keeps_no_row_is_told_as_a_short_history(tmp_path) -> None:
+    asked = job("m", SOCIABLE)
+    nothing = replace(asked, panel=asked.panel.with_keep(np.zeros(len(asked.panel.times), bool)))
+    assert "ShortHistoryError" in train(nothing).why

@@ -149,3 +149,27 @@ def test_a_regional_nowcaster_is_updated_too(tmp_path) -> None:
     loop = crew(tmp_path, [one], timely())
     done = run(loop, 6)
     assert [slot.updated.get("m", 0) for slot in done] == [0, 1, 1, 1, 1, 1]
+
+
+def test_after_a_restart_the_rows_are_read_once_for_all(tmp_path) -> None:
+    """As many reads for six champions as for one: a process that runs a single slot would pay for each of them."""
+    reads = []
+    for count in (1, 6):
+        store, made = Counting(VARIABLES), lambda n=count: [member(f"m{k}", Never(), DRIFTING) for k in range(n)]
+        run(crew(tmp_path / str(count), made(), timely(), store=store), 3)
+        store.reads = 0
+        again = crew(tmp_path / str(count), made(), timely(), store=store)
+        (done,) = run(again, 4, first=3)
+        assert set(done.updated.values()) == {1}
+        reads.append(store.reads)
+        updates = again.meter.table().filter(pl.col("phase") == "update")
+        assert updates["calls"].to_list() == [2] * count  # what it knew, and the new row
+    assert reads[0] == reads[1]
+
+
+class Counting(MemoryStore):
+    reads = 0
+
+    def read(self, *args, **more) -> pl.DataFrame:
+        self.reads += 1
+        return super().read(*args, **more)

@@ -8,6 +8,7 @@ import pytest
 from forecast.checks.data import synthetic_panel, synthetic_task
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
+from forecast.schema import Variable
 from models.climatology import Climatology
 from models.combination import Combination
 from models.persistence import Persistence
@@ -25,6 +26,14 @@ def test_quantiles_are_combined_level_by_level(by: str, way: object) -> None:
     alone = [m.fit(PANEL, TASK).predict(PANEL).quantiles for m in members().values()]
     found = Combination(members(), by).fit(PANEL, TASK).predict(PANEL).quantiles
     np.testing.assert_allclose(found, way(np.stack(alone), axis=0), atol=1e-9)  # type: ignore[operator]
+
+
+def test_members_are_combined_as_they_would_answer() -> None:
+    """Inside the bounds: a member beyond them would carry the mean away."""
+    task = synthetic_task(targets=(Variable("temperature", "degC", -90, 12), Variable("humidity", "%", 60, 100)))
+    alone = [m.fit(PANEL, task).predict(PANEL).quantiles for m in members().values()]
+    found = Combination(members()).fit(PANEL, task).predict(PANEL).quantiles
+    np.testing.assert_allclose(found, np.mean(alone, axis=0), atol=1e-9)
 
 
 def test_members_given_stay_unfitted() -> None:

@@ -30,6 +30,8 @@ from models.xgboost import XGBoost
 
 HOUR, LEVELS = timedelta(hours=1), (0.1, 0.5, 0.9)
 TASK = Task(targets=(Variable("a"), Variable("b")), horizon=3, context=4)
+SAVED = {"check_save_and_load": "tested below, without a process"}
+NUMBERED = {"check_names_in_training_are_nothing": "trees number the series in the order of their names"}
 RULES: list[Adaptive] = [Tracking(), ACI((0.01,), 200), ACI((0.004, 0.016), 200)]
 
 
@@ -267,7 +269,7 @@ def test_what_cannot_be_is_said() -> None:
 
 @pytest.mark.slow
 def test_the_contract_holds_around_trees() -> None:
-    own = {"check_save_and_load": "tested above, without a process"}
+    own = {**SAVED, **NUMBERED}
     small = XGBoost(Trees(rounds=4, depth=2))
     assert check_forecaster(lambda: Conformal(small, ACI((0.01, 0.05), 60), around="quantiles"), exclude=own) > 30
 
@@ -276,7 +278,7 @@ def test_the_contract_holds_around_trees() -> None:
     "model", [Persistence(), XGBoost(Trees(rounds=3, depth=2), scope="global")], ids=["naive", "xgb"]
 )
 def test_the_contract_holds_around_models_that_forecast_any_series(model: Forecaster) -> None:
-    own = {"check_save_and_load": "tested above, without a process"}
+    own = {**SAVED, **(NUMBERED if isinstance(model, XGBoost) else {})}
     assert not Conformal(model).traits.regional
     assert check_forecaster(lambda: Conformal(model), exclude=own) > 30
 

@@ -17,8 +17,8 @@ from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
 from forecast.windows import calendar, training_rows, truth_at, windows_at
 from models.boosting import Trees, scores
-from models.residuals import Residuals, block_rows, held_out
-from models.tabular import Inputs, features, most_alike, table
+from models.residuals import Residuals, block_rows, clear_of, held_out
+from models.tabular import Inputs, features, last_known, most_alike, table
 from models.xgboost import XGBoost
 
 HOUR = timedelta(hours=1)
@@ -190,6 +190,24 @@ def mean_error(model: XGBoost, panel: Panel) -> float:
     )
 
 
+def test_the_last_known_values_are_those_of_the_windows() -> None:
+    panel = panel_of(gaps=0.5)
+    rows = training_rows(panel, TASK)
+    wanted = windows_at(panel, TASK, rows).last_known(2)
+    assert np.isnan(wanted).any()
+    np.testing.assert_array_equal(last_known(panel, TASK, rows), wanted)
+
+
+def test_small_changes_of_a_large_level_are_learnt() -> None:
+    """A meter that stands at 10^8: single precision would round its changes away."""
+    plain = panel_of(names=("a",))
+    errors = []
+    for level in (0.0, 1e8):
+        panel = replace(plain, values=plain.values + level)
+        errors.append(mean_error(XGBoost(TREES, Inputs(neighbours=0)).fit(panel, SINGLE), panel))
+    assert errors[1] < 1.2 * errors[0]
+
+
 def test_the_outlook_is_used() -> None:
     panel = panel_of(names=("a",))
     ahead = np.full((3, 400, 3, 1), np.nan)
@@ -269,6 +287,23 @@ def test_the_outlook_stands_beside_what_it_predicts() -> None:
     found = features(windows_at(seen, SINGLE, np.array([9])), Inputs(neighbours=0), panel.series, np.empty((3, 0), int))
     np.testing.assert_allclose(found[0, :, -4:-2], outlook[:, 9, :, 0])
     np.testing.assert_allclose(found[0, :, -2:], outlook[:, 9, :, 0] - panel.values[:, 9], rtol=1e-6)
+
+
+def test_a_short_history_is_not_spent_on_what_is_held_out() -> None:
+    """A day ahead a block is four days: of a week of rows it would leave next to nothing to train on."""
+    long, task = panel_of(rows=1000, names=("a",)), replace(SINGLE, horizon=24)
+    few = 0
+    for end in range(150, 1000, 24):
+        panel = long.rows(slice(end - 150, end))
+        if not 0 < held_out(panel, np.arange(3, 149), block_rows(task), 10).sum() < 146 - 48:
+            continue
+        few += 1
+        whole = XGBoost(TREES, holdout=0).fit(panel, task).predict(panel).point
+        held = held_out(panel, np.arange(3, 149), block_rows(task), 10)
+        left = (clear_of(np.arange(3, 149), np.arange(3, 149)[held], 24) & ~held).sum()
+        same = np.array_equal(XGBoost(TREES).fit(panel, task).predict(panel).point, whole)
+        assert same == (left < 73)
+    assert few > 3
 
 
 def test_hours_held_out_are_all_hours_of_the_day() -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,7 @@ from pipelines.backtest.cell import Cell, run_cell
 from pipelines.backtest.cells import Contestant, cells, of_each
 from pipelines.backtest.data import standardised
 from pipelines.backtest.plan import Split, row_of
+from pipelines.backtest.reducing import reducing
 from pipelines.backtest.run import run_cells
 from pipelines.backtest.scores import scores, with_skill
 from pipelines.backtest.table import ranking, sheets
@@ -275,3 +276,39 @@ def test_facts_are_plain_data(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / cell.key / "cell.json").read_text())
     assert facts["rows"] == 240
     assert {"fit_cpu_s", "predict_cpu_s", "reduce_cpu_s", "update_cpu_s"} <= facts.keys()
+
+
+class TestReducing:
+    LABELS: ClassVar = {
+        "a.full": {"model": "a", "reducer": "full"},
+        "a.few": {"model": "a", "reducer": "few"},
+        "b.few": {"model": "b", "reducer": "few"},
+    }
+
+    def test_error_and_cost_beside_the_same_model_on_all_rows(self) -> None:
+        table = pl.DataFrame(
+            [
+                {"horizon": 3, "label": label, "variable": v, "lead": lead, "mae": mae}
+                for label, maes in (("a.full", (1.0, 4.0)), ("a.few", (2.0, 8.0)), ("b.few", (1.0, 1.0)))
+                for v, mae in zip("tw", maes, strict=True)
+                for lead in (0, 1)
+            ]
+        ).with_columns(mae=pl.when((pl.col("lead") == 1) & (pl.col("variable") == "w")).then(4.0).otherwise("mae"))
+        costs = pl.DataFrame(
+            {"horizon": 3, "label": list(self.LABELS), "rows": [100, 30, 30], "reduce_cpu_s": [0.0, 0.1, 0.0]}
+        ).with_columns(fit_cpu_s=pl.Series([1.0, 0.4, 1.0]))
+        (sheet,) = reducing(table, costs, self.LABELS, [1])
+        assert sheet.rows == (("a.few", "30", "+41.4", "0.50", "-50"),), "sqrt(2 * 1), b has no fit on all rows"
+        assert reducing(table, costs, {"a.few": self.LABELS["a.few"]}, [1]) == []
+
+
+def test_mase_of_a_season_has_one_denominator_for_all_leads(tmp_path: Path) -> None:
+    found = made(tmp_path, {"persistence": PERSISTENCE}, scored=("S1",))
+    run_cells(found, Serial(), lambda *_: None)
+    by = {kind: table_of(found, season=2, mase=kind).filter(pl.col("variable") == "w") for kind in ("lead", "season")}
+    history = panel().values[1, : found[0].stretch.stop, 1]
+    for lead in (1, 3):
+        one = {kind: table.filter(pl.col("lead") == lead).row(0, named=True) for kind, table in by.items()}
+        assert np.isclose(one["season"]["mase"], one["season"]["mae"] / np.abs(history[2:] - history[:-2]).mean())
+        same = np.isclose(one["season"]["mase"], one["lead"]["mase"])
+        assert same == (lead <= 2), "a lead beyond the season looks back two seasons"
