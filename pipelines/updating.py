@@ -42,14 +42,16 @@ def catch_up(fleet: Fleet, names: Iterable[str]) -> None:
     all that stood at the same one. What fails is told where the champion is brought to the present slot.
     """
     behind: dict[datetime, dict[str, Forecaster]] = {}
-    for name in names:
+    last = fleet.state.slot
+    for name in names if last is not None else ():
         model, end = fleet.model(name), fleet.state.of(name).data_end
         if model is not None and model.traits.updates and end is not None and end_of(model) < end:
             behind.setdefault(end, {})[name] = model
-    for end, models in behind.items() if fleet.state.slot is not None else ():
+    for end, models in behind.items():
+        assert last is not None
         rows = max(rows_back(fleet, model, end) for model in models.values())
         with fleet.meter.charge_shared(list(models), "features"):
-            panel = read(fleet, end, fleet.state.slot + fleet.settings.latency, rows)
+            panel = read(fleet, end, last + fleet.settings.latency, rows)
         for name, model in models.items():
             with fleet.meter.charge(name, "update"), suppress(*FAILURES):
                 model.update(fleet.nowcasters[name].region.panel(panel, fleet.task))

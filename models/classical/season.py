@@ -21,7 +21,7 @@ def plain(line: np.ndarray, period: int) -> bool:
 
     Source: Fiorucci et al. 2016, "Models for optimising the theta method", Int. J. of Forecasting 32, section 4.
 
-    >>> hours, noise = np.arange(240), np.random.default_rng(0).normal(size=240)
+    >>> hours, noise = np.arange(240), np.random.default_rng(1).normal(size=240)
     >>> plain(np.sin(2 * np.pi * hours / 24) + 0.1 * noise, 24), plain(noise.cumsum(), 24)
     (True, False)
     """

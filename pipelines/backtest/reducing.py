@@ -45,15 +45,15 @@ def _row(table: pl.DataFrame, costs: pl.DataFrame, label: str, whole: str, leads
     mine, theirs = (table.filter(pl.col("label") == name) for name in (label, whole))
     errors = [_above(mine, theirs, lead) for lead in leads]
     spent, full = (_spent(costs, name) for name in (label, whole))
-    rows = costs.filter(pl.col("label") == label)["rows"].mean()
+    rows = costs.filter(pl.col("label") == label)["rows"].to_numpy().mean()
     return (label, f"{rows:.0f}", *(f"{e:+.1f}" for e in errors), f"{spent:.2f}", f"{100 * (spent / full - 1):+.0f}")
 
 
 def _above(mine: pl.DataFrame, theirs: pl.DataFrame, lead: int) -> float:
     both = mine.filter(pl.col("lead") == lead).join(theirs, on=["variable", "lead"], suffix="_full")
-    return 100 * float(np.expm1((both["mae"] / both["mae_full"]).log().mean()))
+    return 100 * float(np.expm1(np.log((both["mae"] / both["mae_full"]).to_numpy()).mean()))
 
 
 def _spent(costs: pl.DataFrame, label: str) -> float:
     mine = costs.filter(pl.col("label") == label)
-    return float(mine["reduce_cpu_s"].sum() + mine["fit_cpu_s"].sum())
+    return float(mine.select("reduce_cpu_s", "fit_cpu_s").to_numpy().sum())
