@@ -24,7 +24,8 @@ class Framing:
         scope: `regional`, one net reads the windows of all series and forecasts all; `local`, one net per series, from
             its own window, all trained in one pass; `global`, one net shared by all series, each from its own window:
             it forecasts series that it was not fitted on too.
-        target: `difference` to the last known value, or `level`.
+        target: `difference` to the last known value, or `level`. For series not fitted on take `difference`: moved to
+            where the known ones live, one by level was 6 % worse than its last value, one by difference 16 % better.
         scaling: `minmax` (to [-1, 1]) or `standard` (mean 0, deviation 1; for data with lone extremes), fitted on
             the rows trained on, each series by itself: inputs by variable, truth by lead and target. A warm start
             keeps it.

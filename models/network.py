@@ -83,8 +83,7 @@ class Network(Forecaster):
         self._fit_together([Fit(self, panel, task, warm)])
 
     def _alike(self, panel: Panel, task: Task) -> Hashable | None:
-        ahead = ahead_of(panel.outlook)
-        shape, members = self.framing.shape(panel.shape[0], task, ahead), self.framing.members(panel.shape[0], task)
+        shape, members = self._shape(panel, task), self.framing.members(panel.shape[0], task)
         parameters = sum(p.numel() for p in self._skeleton(shape).parameters())
         step = min(self.training.batch, len(training_rows(panel, task)))
         if not stack.together_pays(2 * members, parameters, step):
@@ -95,10 +94,18 @@ class Network(Forecaster):
     @classmethod
     def _fit_together(cls, fits: Sequence[Fit]) -> None:
         """Networks of one shape in one pass, cold and warm ones apart. Each ends as it would alone."""
+        asked = [replace(fit, warm=fit.model._goes_on(fit)) for fit in fits]  # type: ignore[attr-defined]
         for warm in (False, True):
-            begun = [fit.model._begun(fit) for fit in fits if fit.warm == warm]  # type: ignore[attr-defined]
+            begun = [fit.model._begun(fit) for fit in asked if fit.warm == warm]  # type: ignore[attr-defined]
             if begun:
                 _trained(begun, warm)
+
+    def _goes_on(self, fit: Fit) -> bool:
+        """Whether a start is warm: with an outlook of another length the net would not fit, and begins anew."""
+        return fit.warm and self.net_.shape == self._shape(fit.panel, fit.task)
+
+    def _shape(self, panel: Panel, task: Task) -> Shape:
+        return self.framing.shape(len(panel.series), task, ahead_of(panel.outlook))
 
     def _begun(self, fit: Fit) -> Begun:
         """A fit up to its training: what it sees, its examples, and the net as it starts.
@@ -116,8 +123,7 @@ class Network(Forecaster):
         if fit.warm:
             net = deepcopy(self.net_)  # a training that fails or is stopped leaves the present net alone
         else:
-            shape = framing.shape(len(panel.series), task, ahead_of(panel.outlook))
-            net = self._net(shape, len(truth))
+            net = self._net(self._shape(panel, task), len(truth))
             net.start(windows, extras, truth)
         if len(held):
             later = view.examples(panel, task, held, self.means_)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from forecast.checks.data import HOUR, Make, as_frame, synthetic_panel, synthetic_task, with_values
 from forecast.checks.expect import expect, expect_fine, expect_same
 from forecast.panel import Panel
-from forecast.spec import parameters
+from forecast.spec import parameters, to_spec
 
 
 def check_constructor_only_stores(make: Make) -> None:
@@ -43,13 +46,13 @@ def check_series_order_is_nothing(make: Make) -> None:
 
 
 def check_names_in_training_are_nothing(make: Make) -> None:
-    """Fitted on series under each other's names, it forecasts each series' values as before; unless chance takes part.
+    """Fitted on series under each other's names, it forecasts each one's values as before; unless it has a seed.
 
     So also where `check_series_order_is_nothing` cannot look: in models that are regional or know series by name.
     """
     panel, task = synthetic_panel(), synthetic_task()
     turned = with_values(panel, panel.values[::-1])
-    if make().traits.seeded:
+    if _has_seed(to_spec(make())):  # its own, or a part's
         return
     wanted = make().fit(panel, task).predict(panel).quantiles  # (N, H, C, Q)
     found = make().fit(turned, task).predict(turned).quantiles[::-1]
@@ -105,6 +108,12 @@ def check_input_is_untouched(make: Make) -> None:
     for name, now, then in zip(("values", "times", "keep"), (values, times, keep), before, strict=True):
         expect(np.array_equal(now, then, equal_nan=name == "values"), f"the caller's `{name}` were changed")
     expect(frame.equals(copy), "the caller's frame was changed")
+
+
+def _has_seed(spec: Any) -> bool:
+    if isinstance(spec, Mapping):
+        return "seed" in spec or any(_has_seed(part) for part in spec.values())
+    return isinstance(spec, list | tuple) and any(_has_seed(part) for part in spec)
 
 
 def _expect_close(found: np.ndarray, wanted: np.ndarray, promise: str) -> None:

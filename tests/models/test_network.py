@@ -85,8 +85,11 @@ def test_an_outlook_that_tells_the_truth_is_believed() -> None:
         found = np.stack([f.point[..., 0] for f in model.predict_at(panel, map(moment, panel.times[300:390]))])
         truth = ahead[:, 300:390, :, 0].swapaxes(0, 1)  # (B, N, H)
         assert abs(found - truth).mean() < 0.2 * abs(truth).mean()
+    shorter = replace(plain, outlook=ahead[:, :, :1], outlook_variables=("f",))
     with pytest.raises(SchemaError, match="an outlook of as many steps"):
-        model.predict(replace(plain, outlook=ahead[:, :, :1], outlook_variables=("f",)))
+        model.predict(shorter)
+    anew = network("MLP", CHANNELS).fit(shorter, task).predict(shorter)
+    np.testing.assert_array_equal(model.fit(shorter, task, warm=True).predict(shorter).quantiles, anew.quantiles)
 
 
 # --- scopes ---------------------------------------------------------------------------------------------------------
