@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from models import stack
 from models.lightning import Training, alone, train
-from models.loop import Loss
-from models.schedules import one_cycle
+from models.training.loop import Loss
+from models.training.schedules import one_cycle
 
 ROWS, BATCH, WINDOW, COLUMNS, OUTPUTS = 640, 64, 6, 24, 6
 RESULTS = Path(__file__).parent / "results" / "fleet_training.json"

@@ -9,7 +9,8 @@ one-step model applied six times, equal threads for all. `bare` is NumPy windows
 of the ratios counts, for the machine is never quiet. Fit in CPU seconds, forecasts in wall milliseconds (best of
 five, warm), peak resident memory of the whole process after the fit.
 
-For one series `ours` is faster than `bare`: up to 16 rows are scored by `models.forest`, without a call of XGBoost.
+For one series `ours` is faster than `bare`: up to 16 rows are scored by `models.trees.forest`, without a call of
+XGBoost.
 Warm leaves out what the first such forecast costs, laying out the trees: about 15 ms for 25 trees, 50 ms for 100.
 """
 
@@ -97,8 +98,8 @@ def ours(series: int) -> dict[str, float]:
     """The same question put to `models.xgboost.XGBoost`."""
     from forecast.panel import Panel
     from forecast.schema import Task, Variable
-    from models.boosting import Trees
-    from models.tabular import Inputs
+    from models.trees.boosting import Trees
+    from models.trees.tabular import Inputs
     from models.xgboost import XGBoost
 
     times = np.datetime64("2024-01-01", "us") + np.arange(HOURS) * np.timedelta64(1, "h")

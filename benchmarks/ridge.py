@@ -32,7 +32,7 @@ from forecast.panel import Panel
 from forecast.schema import Task, Variable
 from forecast.windows import calendar
 from models.ridge import Ridge
-from models.ridge_inputs import RidgeInputs
+from models.ridges.inputs import RidgeInputs
 
 RESULTS = Path(__file__).parent / "results" / "ridge.json"
 SERIES, LAGS, HORIZON, ROWS, TICKS, LOOPED = 4000, 24, 6, 720, 25, 100

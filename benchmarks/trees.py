@@ -40,9 +40,9 @@ from forecast.region import Region
 from forecast.schema import Task
 from forecast.spec import from_spec
 from forecast.windows import training_rows, truth_at
-from models.boosted import Boosted
-from models.boosting import Trees
-from models.tabular import Inputs, table
+from models.trees.boosted import Boosted
+from models.trees.boosting import Trees
+from models.trees.tabular import Inputs, table
 from pipelines.sources.nyc import HUMIDITY, READINGS, TEMPERATURE, WIND_GUST, WIND_SPEED, nyc_airports
 
 ROOT = Path(__file__).parents[1]

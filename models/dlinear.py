@@ -7,10 +7,10 @@ from torch.nn import functional as F
 
 from forecast.errors import SchemaError
 from models import stack
-from models.framing import Framing
-from models.heads import Shape
 from models.lightning import Training
-from models.network import Network
+from models.nets.framing import Framing
+from models.nets.heads import Shape
+from models.nets.network import Network
 
 FRAMING = Framing(scope="global", channels="independent", linear=False, harmonics=0, scaling="standard", target="level")
 TRAINING = Training()

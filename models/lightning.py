@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from forecast.errors import SchemaError
-from models.checkpoint import Checkpoint, Off
-from models.loop import Loop, Loss
-from models.optimisers import OPTIMISERS
-from models.schedules import one_cycle
 from models.stack.joining import put, size, state, take
 from models.stack.paying import group_size
-from models.training import History, Training
+from models.training.checkpoint import Checkpoint, Off
+from models.training.loop import Loop, Loss
+from models.training.optimisers import OPTIMISERS
+from models.training.schedules import one_cycle
+from models.training.settings import History, Training
 
 __all__ = ["History", "Loss", "Training", "alone", "one_cycle", "train"]
 

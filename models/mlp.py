@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models import stack
-from models.framing import Framing
-from models.heads import Shape, flattened
 from models.lightning import Training
-from models.network import Network
+from models.nets.framing import Framing
+from models.nets.heads import Shape, flattened
+from models.nets.network import Network
 
 FRAMING, TRAINING = Framing(), Training()
 

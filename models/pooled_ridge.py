@@ -17,8 +17,8 @@ from forecast.schema import Task
 from forecast.windows import Windows, training_rows, training_span
 from models.arrays import read_arrays, write_arrays
 from models.lines import bridged
-from models.pooling import Own, Pool
 from models.residuals import Residuals
+from models.ridges.pooling import Own, Pool
 
 PENALTIES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
 FAR = 30.0  # labels further than so many deviations of their window are pulled to there

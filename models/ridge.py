@@ -18,12 +18,12 @@ from forecast.panel import Panel, stamp
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, training_span
 from models.arrays import by_name, read_arrays, write_arrays
-from models.ridge_block import Block, learn
-from models.ridge_errors import known_or, mean_of_known, quantiles_of, ring_of
-from models.ridge_inputs import RidgeInputs, design, without_gaps
-from models.ridge_steps import discrete, read_off
-from models.ridge_table import Table, outlook_means
-from models.tabular import most_alike
+from models.ridges.block import Block, learn
+from models.ridges.errors import known_or, mean_of_known, quantiles_of, ring_of
+from models.ridges.inputs import RidgeInputs, design, without_gaps
+from models.ridges.steps import discrete, read_off
+from models.ridges.table import Table, outlook_means
+from models.trees.tabular import most_alike
 
 SCOPES = ("local", "global")
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from forecast.errors import SchemaError
 from models import stack
-from models.framing import Framing
-from models.heads import Shape, Tower, rowwise
 from models.lightning import Training
-from models.network import Network
+from models.nets.framing import Framing
+from models.nets.heads import Shape, Tower, rowwise
+from models.nets.network import Network
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, training_span, truth_at, windows_at
 from models.arrays import read_arrays, write_arrays
-from models.boosted import Boosted
-from models.boosting import Boosters, Trees, read_boosters, write_boosters
 from models.residuals import Residuals, block_rows, clear_of, held_out
-from models.tabular import CHUNK, Inputs, features, last_known, most_alike, table
+from models.trees.boosted import Boosted
+from models.trees.boosting import Boosters, Trees, read_boosters, write_boosters
+from models.trees.tabular import CHUNK, Inputs, features, last_known, most_alike, table
 
 STRATEGIES = ("multi", "direct", "recursive")
 SCOPES = ("regional", "global", "local")

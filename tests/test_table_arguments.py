@@ -138,7 +138,7 @@ def test_other_objects_of_pandas_are_refused_and_its_index_is_nothing() -> None:
 @pytest.mark.parametrize("size", [1e-30, 4e28])
 def test_sizes_within_the_bounds_can_be_learnt(size: float) -> None:
     xgboost = pytest.importorskip("models.xgboost")
-    boosting = pytest.importorskip("models.boosting")
+    boosting = pytest.importorskip("models.trees.boosting")
     model = TableForecaster(xgboost.XGBoost(boosting.Trees(rounds=2)), 2, context=5, level=80)
     found = model.fit(table().with_columns(pl.col("y") * size)).predict()
     assert found["XGBoost"].is_finite().all()

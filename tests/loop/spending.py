@@ -17,7 +17,7 @@ from tests.loop.world import fleet, slots
 
 XGB: dict = {
     "_target_": "models.xgboost.XGBoost",
-    "trees": {"_target_": "models.boosting.Trees", "rounds": 20},
+    "trees": {"_target_": "models.trees.boosting.Trees", "rounds": 20},
 }
 
 

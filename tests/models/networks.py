@@ -14,12 +14,12 @@ from forecast.panel import Panel
 from forecast.schema import Task, Variable
 from forecast.spec import from_spec
 from models.dlinear import DLinear
-from models.framing import Framing
-from models.heads import Shape
 from models.lstm import LSTM
 from models.mlp import MLP
-from models.network import Network
-from models.training import Training
+from models.nets.framing import Framing
+from models.nets.heads import Shape
+from models.nets.network import Network
+from models.training.settings import Training
 from models.transformer import Encoder, Transformer
 
 HOUR = timedelta(hours=1)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.boosted import Boosted
-from models.boosting import Trees, grow, scores
+from models.trees.boosted import Boosted
+from models.trees.boosting import Trees, grow, scores
 
 
 def test_a_gap_in_the_truth_pulls_at_nothing() -> None:

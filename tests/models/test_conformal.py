@@ -21,11 +21,11 @@ from forecast.metrics import conformal_rank
 from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
 from forecast.windows import Windows, training_rows, truth_at
-from models.boosting import Trees
 from models.conformal import Conformal
 from models.persistence import Persistence
 from models.residuals import clear_of
-from models.tabular import Inputs
+from models.trees.boosting import Trees
+from models.trees.tabular import Inputs
 from models.xgboost import XGBoost
 
 HOUR, LEVELS = timedelta(hours=1), (0.1, 0.5, 0.9)

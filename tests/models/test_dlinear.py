@@ -13,8 +13,8 @@ from forecast.checks import check_forecaster
 from forecast.errors import SchemaError
 from forecast.schema import Task, Variable
 from models.dlinear import FRAMING, Body, moving_average
-from models.framing import Framing
-from models.heads import Shape
+from models.nets.framing import Framing
+from models.nets.heads import Shape
 
 
 def test_the_net_is_the_papers_in_a_loop() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from models.boosting import FEW_ROWS, Boosters, Trees, grow, read_boosters, scores, write_boosters
-from models.forest import Forest
+from models.trees.boosting import FEW_ROWS, Boosters, Trees, grow, read_boosters, scores, write_boosters
+from models.trees.forest import Forest
 
 GROUPS = {
     "scalar leaves": [slice(0, 1)],

@@ -12,10 +12,10 @@ from forecast.checks import check_forecaster
 from forecast.errors import UnknownNameError
 from forecast.panel import moment
 from forecast.schema import Task, Variable
-from models.framing import Framing
-from models.heads import Shape
 from models.lstm import All, Last
-from models.training import Training
+from models.nets.framing import Framing
+from models.nets.heads import Shape
+from models.training.settings import Training
 
 SHAPE = Shape(rows=6, columns=3, extras=2, outputs=4, levels=(0.1, 0.5, 0.9))
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from forecast.checks import check_forecaster
 from forecast.schema import Task, Variable
-from models.framing import Framing
-from models.heads import Shape
 from models.mlp import Body
+from models.nets.framing import Framing
+from models.nets.heads import Shape
 
 
 def test_the_net_is_torchs_with_the_same_weights() -> None:

@@ -20,15 +20,15 @@ from forecast.schema import Task, Variable
 from forecast.spec import from_spec, to_spec
 from forecast.together import Fit, fit_together
 from forecast.windows import windows_at
-from models.asking import predict_together
-from models.framing import Framing
-from models.heads import Net, Pinball, Shape, quantiles
-from models.imputing import Imputer
-from models.linear import ridge
 from models.mlp import Body
-from models.network import Network
-from models.scaling import Scale, nearest_known
-from models.training import Training
+from models.nets.asking import predict_together
+from models.nets.framing import Framing
+from models.nets.heads import Net, Pinball, Shape, quantiles
+from models.nets.imputing import Imputer
+from models.nets.linear import ridge
+from models.nets.network import Network
+from models.nets.scaling import Scale, nearest_known
+from models.training.settings import Training
 
 LOCAL, GLOBAL = Framing(scope="local"), Framing(scope="global")
 CHANNELS = Framing(scope="global", channels="independent")

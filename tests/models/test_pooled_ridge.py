@@ -10,7 +10,7 @@ from forecast.panel import Panel, stamp
 from forecast.schema import Task, Variable
 from models.lines import bridged, newest_run
 from models.pooled_ridge import PooledRidge
-from models.pooling import Own, Pool, left_out
+from models.ridges.pooling import Own, Pool, left_out
 
 TASK = Task(targets=(Variable("value"),), horizon=24, context=72)
 

@@ -16,7 +16,7 @@ from forecast.panel import Panel
 from forecast.schema import Task, Variable
 from forecast.windows import calendar
 from models.ridge import Ridge
-from models.ridge_inputs import RidgeInputs
+from models.ridges.inputs import RidgeInputs
 
 HOUR = timedelta(hours=1)
 TASK = Task(targets=(Variable("a"), Variable("b")), past=(Variable("p"),), horizon=3, context=5)
@@ -123,8 +123,8 @@ def test_an_update_equals_a_fit_on_the_longer_panel(scope: str, gaps: float, inp
 @pytest.mark.parametrize("half_life", [None, 40.0])
 @pytest.mark.parametrize("block", [1, 12])
 def test_errors_on_rows_left_out_are_those_of_fits_without_them(block: int, half_life: float | None) -> None:
-    from models.ridge_leave_out import left_out
-    from models.ridge_sums import penalised
+    from models.ridges.leave_out import left_out
+    from models.ridges.sums import penalised
 
     chance = np.random.default_rng(3)
     x = np.concatenate([np.ones((2, 60, 1)), chance.normal(size=(2, 60, 4))], -1)  # (S, R, D)

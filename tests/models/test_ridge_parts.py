@@ -10,9 +10,9 @@ from forecast.panel import Panel
 from forecast.schema import Task, Variable
 from forecast.windows import windows_at
 from models.ridge import Ridge
-from models.ridge_errors import mean_of_known, quantiles_of, ring_of
-from models.ridge_inputs import CHAIN, RidgeInputs, design, factors_of, without_gaps
-from models.ridge_steps import discrete, outputs_of, read_off
+from models.ridges.errors import mean_of_known, quantiles_of, ring_of
+from models.ridges.inputs import CHAIN, RidgeInputs, design, factors_of, without_gaps
+from models.ridges.steps import discrete, outputs_of, read_off
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 99, 120])
@@ -122,7 +122,7 @@ def test_a_part_of_the_windows_gives_the_same_forecasts(monkeypatch: pytest.Monk
     whole = model._predict(windows, task)
     monkeypatch.setattr("models.ridge.CHUNK", 100)
     np.testing.assert_allclose(model._predict(windows, task), whole, atol=1e-12)
-    monkeypatch.setattr("models.ridge_block.CHUNK", 100)
+    monkeypatch.setattr("models.ridges.block.CHUNK", 100)
     np.testing.assert_allclose(Ridge().fit(panel, task)._predict(windows, task), whole, atol=1e-12)
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from models import stack
-from models.batches import Batches, Rows
 from models.lightning import Training, train
+from models.training.batches import Batches, Rows
 
 ROWS = (110, 47, 90, 20, 110)
 

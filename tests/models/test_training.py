@@ -12,8 +12,8 @@ from torch import nn
 from forecast.errors import CorruptModelError, SchemaError, UnknownNameError
 from models import optimisers, stack
 from models.lightning import Training, train
-from models.schedules import one_cycle, plateau, share
-from models.stepper import Stepper
+from models.training.schedules import one_cycle, plateau, share
+from models.training.stepper import Stepper
 
 
 class Net(nn.Module):

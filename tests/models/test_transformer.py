@@ -11,8 +11,8 @@ from torch import nn
 from forecast.checks import check_forecaster
 from forecast.errors import SchemaError
 from forecast.schema import Task, Variable
-from models.framing import Framing
-from models.heads import Shape
+from models.nets.framing import Framing
+from models.nets.heads import Shape
 from models.transformer import Body, patches, sinusoids
 
 

@@ -16,9 +16,9 @@ from forecast.forecaster import Forecaster
 from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
 from forecast.windows import calendar, training_rows, truth_at, windows_at
-from models.boosting import Trees, scores
 from models.residuals import Residuals, block_rows, clear_of, held_out
-from models.tabular import Inputs, features, last_known, most_alike, table
+from models.trees.boosting import Trees, scores
+from models.trees.tabular import Inputs, features, last_known, most_alike, table
 from models.xgboost import XGBoost
 
 HOUR = timedelta(hours=1)
@@ -68,7 +68,7 @@ def test_long_tables_are_built_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     panel = panel_of()
     rows = training_rows(panel, TASK)
     whole = table(panel, TASK, rows, Inputs(), most_alike(panel.values, 2))
-    monkeypatch.setattr("models.tabular.CHUNK", 500)
+    monkeypatch.setattr("models.trees.tabular.CHUNK", 500)
     np.testing.assert_array_equal(table(panel, TASK, rows, Inputs(), most_alike(panel.values, 2)), whole)
 
 

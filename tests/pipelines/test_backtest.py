@@ -31,7 +31,7 @@ from pipelines.executors import Pool, Serial
 FULL = {"_target_": "forecast.reduce.Full"}
 PERSISTENCE = {"_target_": "models.persistence.Persistence"}
 CLIMATOLOGY = {"_target_": "models.climatology.Climatology"}
-RIDGE = {"_target_": "models.ridge.Ridge", "inputs": {"_target_": "models.ridge_inputs.RidgeInputs", "lags": [1]}}
+RIDGE = {"_target_": "models.ridge.Ridge", "inputs": {"_target_": "models.ridges.inputs.RidgeInputs", "lags": [1]}}
 SPLIT = Split()
 PLANTED = "tests.pipelines.planted_models"
 TASK = Task(targets=(Variable("t"), Variable("w")), horizon=3, context=4, levels=(0.1, 0.5, 0.9))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.ridge_sums import penalised
+from models.ridges.sums import penalised
 
 FEWEST = 5  # blocks, however short the history
 ROUNDING = 1e-12  # of the squares: a variance below this is rounding

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from models import stack
-from models.linear import means, ridge
+from models.nets.linear import means, ridge
 
-BLOCK = 16  # outputs come in multiples of it, and forecasts run on at least so many rows (see models/network.py)
+BLOCK = 16  # outputs come in multiples of it, and forecasts run on at least so many rows (see models/nets/network.py)
 PENALTIES = (0.05, 0.01, 0.002, 0.0004)  # of the ridge start, in units of the scaled inputs' variance
 SAMPLE = 4_096  # rows whose errors are enough to start the intervals from
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from forecast.errors import SchemaError, UnknownNameError
-from models.optimisers import OPTIMISERS
-from models.schedules import SCHEDULES
+from models.training.optimisers import OPTIMISERS
+from models.training.schedules import SCHEDULES
 
 SPLITS = ("refit_all", "holdout", "paper")
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -22,9 +22,9 @@ class Training:
     Args:
         epochs: passes over the rows; the most there will be with rows held out. warm_epochs: the same, warm start.
         batch: rows per step.
-        optimiser: adamw, adam, lion, exadam or adam8bit (models/optimisers.py).
+        optimiser: adamw, adam, lion, exadam or adam8bit (models/training/optimisers.py).
         rate: highest learning rate; None for the optimiser's own. weight_decay: likewise.
-        schedule: one_cycle, cosine, plateau or constant (models/schedules.py).
+        schedule: one_cycle, cosine, plateau or constant (models/training/schedules.py).
         plateau: epochs without a better loss before the rate is halved; read by the schedule of that name.
         clip: largest norm of a member's gradient; infinity for none.
         split: `refit_all` trains on every row, the newest included, for all epochs; `holdout` keeps the newest

@@ -11,7 +11,7 @@ import numpy as np
 import xgboost as xgb
 
 from forecast.errors import UnknownNameError
-from models.forest import Forest
+from models.trees.forest import Forest
 
 ROWS_PER_BIN, FEWEST_BINS = 200, 8  # a quantile that few rows vouch for costs time and buys no skill
 SMALLEST_SHARE = 20  # a leaf never needs more than this part of the rows, or a short history could not be split

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.boosting import Boosters, Trees, grow, scores
+from models.trees.boosting import Boosters, Trees, grow, scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ import numpy as np
 from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import filled, truth_at, windows_at
-from models.ridge_inputs import RidgeInputs, design, factors_of, without_gaps
-from models.ridge_steps import outputs_of
+from models.ridges.inputs import RidgeInputs, design, factors_of, without_gaps
+from models.ridges.steps import outputs_of
 
 
 @dataclass(frozen=True, eq=False)

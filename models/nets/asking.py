@@ -22,8 +22,8 @@ from forecast.result import Forecast
 from forecast.spec import to_spec
 from forecast.windows import Windows, windows_at
 from models import stack
-from models.network import Network, answers, quiet
-from models.view import Seen
+from models.nets.network import Network, answers, quiet
+from models.nets.view import Seen
 
 
 @dataclass(frozen=True, eq=False)

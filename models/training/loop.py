@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from forecast.errors import SchemaError
-from models.batches import Batches, Rows
-from models.schedules import plateau, share
 from models.stack.dropout import Draws, drawing
 from models.stack.joining import keep_only, put, state, take
-from models.stepper import Stepper
-from models.training import History, Training
+from models.training.batches import Batches, Rows
+from models.training.schedules import plateau, share
+from models.training.settings import History, Training
+from models.training.stepper import Stepper
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 CHECK = 16  # steps between two looks at the losses: a look makes a GPU wait

@@ -27,10 +27,10 @@ from forecast.spec import to_spec
 from forecast.together import Fit
 from forecast.windows import Windows, training_rows
 from models import stack
-from models.framing import Framing
-from models.heads import BLOCK, Net, Pinball, Shape
 from models.lightning import History, Training, alone, train
-from models.view import Seen, View, ahead_of
+from models.nets.framing import Framing
+from models.nets.heads import BLOCK, Net, Pinball, Shape
+from models.nets.view import Seen, View, ahead_of
 
 WEIGHTS = "weights.safetensors"
 ROWS = 200_000  # window rows (rows x L) that a net forecasts at once: bounds memory of long contexts
@@ -45,8 +45,8 @@ class Network(Forecaster):
     levels by sums of softplus away from it, so that they cannot cross. Loss: pinball in scaled units, gaps of the
     truth left out.
 
-    A series silent for a whole window is imputed from the others where those are inputs (models/imputing.py); a lead
-    of which training knew no truth is forecast like the nearest one that it did.
+    A series silent for a whole window is imputed from the others where those are inputs (models/nets/imputing.py); a
+    lead of which training knew no truth is forecast like the nearest one that it did.
 
     Subclasses call `_see` in their constructor, and write `_body`.
 

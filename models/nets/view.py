@@ -12,11 +12,11 @@ from torch import Tensor
 from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import Windows, calendar, filled, training_span, truth_at, windows_at
-from models.framing import Framing
-from models.imputing import Imputer
-from models.scaling import Scale, nearest_known
-from models.scopes import SCOPES
-from models.tabular import most_alike
+from models.nets.framing import Framing
+from models.nets.imputing import Imputer
+from models.nets.scaling import Scale, nearest_known
+from models.nets.scopes import SCOPES
+from models.trees.tabular import most_alike
 
 LIMIT = 8.0  # scaled inputs are clipped here: one wild value cannot carry a linear path away
 CHUNK = 2_000_000  # window values held at once in double precision while examples are cut

@@ -8,7 +8,7 @@ import numpy as np
 
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.schema import Task
-from models.heads import Shape
+from models.nets.heads import Shape
 
 SCOPES = ("regional", "local", "global")
 TARGETS = ("difference", "level")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.ridge_leave_out import chosen
-from models.ridge_sums import Sums
-from models.ridge_table import Table
+from models.ridges.leave_out import chosen
+from models.ridges.sums import Sums
+from models.ridges.table import Table
 
 CHUNK = 8_000_000  # design values held at once while fitting: 64 MB
 SPARE = 0.05  # part of the rows that may be left out for a gap in some truth before equations are given matrices apart

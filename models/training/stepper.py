@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.optimisers import OPTIMISERS
-from models.training import Training
+from models.training.optimisers import OPTIMISERS
+from models.training.settings import Training
 
 
 class Stepper:

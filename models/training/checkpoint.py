@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from forecast.errors import CorruptModelError, SchemaError
-from models.loop import Loop
-from models.training import History, Training
+from models.training.loop import Loop
+from models.training.settings import History, Training
 
 STATE = "training.json"
 

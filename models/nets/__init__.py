@@ -1,0 +1,1 @@
+"""What the networks have in common: how a question is framed, scaled and answered."""

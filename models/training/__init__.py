@@ -1,0 +1,1 @@
+"""Training: its settings, and the parts of the loop that models/lightning.py runs."""
