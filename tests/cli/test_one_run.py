@@ -43,7 +43,7 @@ def test_what_train_spent_is_recorded_by_the_next_slot(forecast, tmp_path) -> No
         assert forecast("train", *MODEL, at(2)).code == 0
     owed = json.loads((tmp_path / RUN / "state.json").read_text())["owed"]
     fits = [row for row in owed if (row["owner"], row["phase"]) == ("climatology.full.never", "fit")]
-    assert [row["calls"] for row in fits] == [2]
+    assert [row["calls"] for row in fits] == [4], "two trainings, each begun and passed"
     assert forecast("replay", *MODEL, "clock.start=2013-05-21T02:00Z", "clock.days=0.125").code == 0
     costs = DeltaStore(tmp_path / RUN / "store", []).records("costs")
     recorded = costs.filter(pl.col("nowcaster") == "climatology.full.never", pl.col("phase") == "fit")

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from forecast.errors import CorruptModelError, SchemaError, UnknownNameError
-from models import optimisers, stack
+from models import stack
 from models.lightning import Training, train
+from models.training import optimisers
 from models.training.schedules import one_cycle, plateau, share
 from models.training.stepper import Stepper
 
