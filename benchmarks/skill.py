@@ -1,4 +1,4 @@
-"""Skill against persistence on real weather: ridge, XGBoost and whatever else is named, on the same rows.
+"""Skill against persistence on real weather: a plain ridge and the zoo, or what is named, on the same rows.
 
     python -m benchmarks.skill                       # the three test windows
     python -m benchmarks.skill --windows tuning      # the five windows on which settings may be chosen
@@ -49,6 +49,14 @@ WINDOWS = {
     "alike": ((6, 6), (8, 11), (10, 4)),
 }
 TRAIN_DAYS, TEST_DAYS, STATION, PENALTY = 140, 20, "JFK", 1e-3
+ENCODER = {"_target_": "models.transformer.Encoder", "width": 32, "heads": 4, "feedforward": 64, "patch": 3}
+ZOO = (
+    "models.xgboost.XGBoost",
+    json.dumps({"_target_": "models.ridge.Ridge", "half_life": 1500}),
+    "models.mlp.MLP",
+    "models.lstm.LSTM",
+    json.dumps({"_target_": "models.transformer.Transformer", "encoder": ENCODER}),
+)  # settings as in conf/model
 RESULTS = Path(__file__).parent / "results"
 SHOWN = (1, 2, 3, 6)
 
@@ -166,7 +174,7 @@ def main() -> None:
     parser.add_argument(
         "--models",
         nargs="*",
-        default=["models.xgboost.XGBoost", "models.lstm.LSTM"],
+        default=list(ZOO),
         help="dotted classes or JSON specs",
     )
     parser.add_argument("--windows", choices=list(WINDOWS), default="test")

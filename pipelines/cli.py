@@ -38,6 +38,14 @@ exit codes: 0 done or nothing to do, 2 configuration or input, 3 no fresh data, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one job; returns the exit code (as a console script it becomes the process's)."""
+    try:
+        return _main(argv)
+    except BrokenPipeError:  # whoever read the output has seen enough: `forecast replay --help | head`
+        sys.stdout = None
+        return 0
+
+
+def _main(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP.format(jobs="\n".join(f"  {name:12s}{what}" for name, what in JOBS.items())))

@@ -30,5 +30,5 @@ def error_by_lead(table: pl.DataFrame, units: Mapping[str, str], horizon: int, p
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     handles, texts = axes.flat[0].get_legend_handles_labels()
-    made.legend(handles, texts, loc="outside lower center", ncols=4, fontsize=8.5, frameon=False)
+    made.legend(handles, texts, loc="outside lower center", ncols=columns + 1, fontsize=8.5, frameon=False)
     return save(made, path)
