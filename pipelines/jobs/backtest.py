@@ -38,6 +38,7 @@ from pipelines.run import run_folder
 from pipelines.slots import RunLock
 from pipelines.threads import ThreadPolicy
 
+MANY = 12  # series, from which on they are counted instead of named
 PARTS = ("task", "source", "tracker", "executor", "baselines", "backtest")
 SPLIT = ("part", "choose", "test", "end", "train", "history", "cutoffs", "every")
 
@@ -158,12 +159,16 @@ def _markdown(made: Comparison, config: Mapping[str, Any], pages: Sequence[Sheet
     head = [
         f"# {config['fleet']}, part `{asked['part']}`",
         f"Fitted on {rows} rows up to {_day(times[fit.stop - 1])}{f' and at {later} later cutoffs' if later else ''}; "
-        f"origins {_day(times[origins.min()])} to {_day(times[origins.max()])}; series {', '.join(first.scored)}; seed "
+        f"origins {_day(times[origins.min()])} to {_day(times[origins.max()])}; {_named(first.scored)}; seed "
         f"{config['seed']}.",
         NOTE.format(reference=asked["reference"], block=asked["block"]),
     ]
     failures = [f"Failed: {line}" for line in told]
     return "\n\n".join([*head, *(page.markdown() for page in pages), *failures]) + "\n"
+
+
+def _named(series: Sequence[str]) -> str:
+    return f"series {', '.join(series)}" if len(series) <= MANY else f"{len(series)} series"
 
 
 def _day(time: np.datetime64) -> str:
