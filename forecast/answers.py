@@ -18,6 +18,12 @@ def ordered(values: np.ndarray, median: int) -> np.ndarray:
     return np.concatenate([np.sort(below, axis=-1), point, np.sort(above, axis=-1)], axis=-1)
 
 
+def issued(values: np.ndarray, task: Task) -> np.ndarray:
+    """Quantiles (..., C, Q) as they are handed out: in order, and inside the physical bounds of the targets."""
+    low, high = (np.array([getattr(v, side) for v in task.targets])[:, None] for side in ("lower", "upper"))  # (C, 1)
+    return np.clip(ordered(values, task.median), low, high)
+
+
 def statuses(values: np.ndarray, task: Task) -> np.ndarray:
     """(B, N) indices of STATUSES, from the targets' windows (B, N, L, C).
 

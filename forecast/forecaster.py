@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
 
-from forecast.answers import OK, STATUSES, ordered, placed, statuses
+from forecast.answers import OK, STATUSES, issued, placed, statuses
 from forecast.errors import NotFittedError, SchemaError, ShortHistoryError
 from forecast.panel import Panel, moment, stamp
 from forecast.result import Forecast, Status
@@ -266,9 +266,7 @@ class Forecaster(ABC):
         expected = (*status.shape, task.horizon, targets, len(task.levels))
         if values.shape != expected:
             raise SchemaError(f"{type(self).__name__} returned quantiles of shape {values.shape}, expected {expected}")
-        values = ordered(values, task.median)
-        for c, variable in enumerate(task.targets):
-            np.clip(values[..., c, :], variable.lower, variable.upper, out=values[..., c, :])
+        values = issued(values, task)
         values[status != OK] = np.nan
         place = (
             [windows.series.index(s) if s in windows.series else -1 for s in asked] if asked != windows.series else None

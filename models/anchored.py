@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from forecast.answers import ordered
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel, moment
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, truth_at
+from models.inside import read_inside, said, write_inside
 from models.persistence import Persistence
 
 FILE = "anchored.safetensors"
@@ -92,24 +92,21 @@ class Anchored(Forecaster):
         return len(losses) - 1 - wide.argmin(0)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
-        quantiles = ordered(np.array(self.model_._predict(windows, task), float), task.median)  # (B, N, H, C, Q)
+        quantiles = said(self.model_, windows, task)  # (B, N, H, C, Q)
         return anchored(quantiles, windows.last_known(len(task.targets)), self.width_, task)
 
     def _update(self, panel: Panel, task: Task) -> None:
         self.model_ = deepcopy(self.model_).update(panel)
 
     def _save(self, folder: Path) -> None:
-        """The model's own files lie beside: their names are not ours."""
-        self.model_._save(folder)
-        save_file({"width": self.width_, "scale": self.model_.scale_, "means": self.model_.means_}, folder / FILE)
+        write_inside(self.model_, folder)
+        save_file({"width": self.width_}, folder / FILE)
 
     def _load(self, folder: Path) -> None:
-        arrays = load_file(folder / FILE)
-        self.width_ = arrays["width"]
+        assert self.task_ is not None
+        self.width_ = load_file(folder / FILE)["width"]
         self.model_ = deepcopy(self.model)
-        self.model_.task_, self.model_.series_, self.model_.data_end_ = self.task_, self.series_, self.data_end_
-        self.model_.scale_, self.model_.means_ = arrays["scale"], arrays["means"]
-        self.model_._load(folder)
+        read_inside(self.model_, self.task_, self, folder)
 
 
 def given(widths: Mapping[str, Sequence[float]], task: Task) -> np.ndarray:

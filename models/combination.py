@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from forecast.answers import ordered
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
-from forecast.windows import Windows, filled
+from forecast.windows import Windows
+from models.inside import read_inside, said, write_inside
 
 WAYS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "median": np.median}
 
@@ -57,36 +55,15 @@ class Combination(Forecaster):
             member.fit(panel, task, warm=warm)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
-        found = [_said(m, windows, task) for m in self.fitted_.values()]  # each (B, N, H, C, Q)
+        found = [said(member, windows, task) for member in self.fitted_.values()]  # each (B, N, H, C, Q)
         return np.asarray(WAYS[self.by](np.stack(found), axis=0))
 
     def _save(self, folder: Path) -> None:
-        """The members' files, each with its member's number before its name: a model folder has no folders."""
         for i, member in enumerate(self.fitted_.values()):
-            with TemporaryDirectory() as place:
-                member._save(Path(place))
-                for path in Path(place).iterdir():
-                    shutil.move(path, folder / f"{i}-{path.name}")
+            write_inside(member, folder, f"{i}-")
 
     def _load(self, folder: Path) -> None:
+        assert self.task_ is not None
         self.fitted_ = deepcopy(dict(self.members))
         for i, member in enumerate(self.fitted_.values()):
-            for name in ("task_", "series_", "data_end_", "scale_", "means_"):  # the same panel gave them the same
-                setattr(member, name, getattr(self, name))
-            with TemporaryDirectory() as place:
-                for path in folder.glob(f"{i}-*"):
-                    shutil.copy(path, Path(place) / path.name.removeprefix(f"{i}-"))
-                member._load(Path(place))
-
-
-def _said(member: Forecaster, windows: Windows, task: Task) -> np.ndarray:
-    """Quantiles (B, N, H, C, Q) as the member's own base would give them: in order, and inside the bounds."""
-    values = ordered(np.array(member._predict(_as_seen_by(member, windows), task), float), task.median)
-    bounds = np.array([(v.lower, v.upper) for v in task.targets])  # (C, 2)
-    return np.clip(values, bounds[:, :1], bounds[:, 1:])
-
-
-def _as_seen_by(member: Forecaster, windows: Windows) -> Windows:
-    """The windows as the member's own base would hand them over: gaps filled, no outlook, where it wants that."""
-    values = windows.values if member.traits.missing else filled(windows.values, member.means_of(windows.series))
-    return Windows(values, windows.origins, windows.outlook if member.traits.exogenous else None, windows.series)
+            read_inside(member, self.task_, self, folder, f"{i}-")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from forecast.answers import ordered
 from forecast.conformal import Adaptive, Tracking, quantiles
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
@@ -17,11 +16,12 @@ from forecast.panel import Panel, moment
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, truth_at
 from models.arrays import by_name
+from models.inside import read_inside, said, write_inside
 from models.persistence import Persistence, around_point
 from models.residuals import PRIOR, Residuals, block_rows, clear_of, held_out
 
 AROUND = ("point", "quantiles")
-FILE, STATE = "conformal.safetensors", "state."
+FILE = "conformal.safetensors"
 POINT, TRACKING = Persistence(), Tracking()
 
 
@@ -152,31 +152,17 @@ class Conformal(Forecaster):
             self.state_ = self.adaptive.step(self.state_, error, task.levels)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
-        inner = self._inner(task)
-        values = issued(np.array(self.model_._predict(windows, inner), float), inner)  # as its errors were measured
+        values = said(self.model_, windows, self._inner(task))  # (B, N, H, C, E), as its errors were measured
         shape = (len(self.series_), task.horizon, len(task.targets), len(task.levels))
         offsets = self.state_["offsets"].reshape(shape)  # (N, H, C, Q)
         return values + by_name(offsets, self.series_, windows.series, offsets.mean(0))
 
     def _save(self, folder: Path) -> None:
-        """The model's own files lie beside: their names are not ours."""
-        self.model_._save(folder)
-        arrays = {STATE + name: values for name, values in self.state_.items()}
-        arrays |= {"scale": self.model_.scale_, "means": self.model_.means_}
-        save_file({name: np.ascontiguousarray(values) for name, values in arrays.items()}, folder / FILE)
+        write_inside(self.model_, folder)
+        save_file({name: np.ascontiguousarray(values) for name, values in self.state_.items()}, folder / FILE)
 
     def _load(self, folder: Path) -> None:
         assert self.task_ is not None
-        arrays = load_file(folder / FILE)
-        self.state_ = {k.removeprefix(STATE): v for k, v in arrays.items() if k.startswith(STATE)}
+        self.state_ = load_file(folder / FILE)
         self.model_ = deepcopy(self.model)
-        self.model_.task_, self.model_.series_ = self._inner(self.task_), self.series_
-        self.model_.data_end_ = self.data_end_
-        self.model_.scale_, self.model_.means_ = arrays["scale"], arrays["means"]
-        self.model_._load(folder)
-
-
-def issued(values: np.ndarray, task: Task) -> np.ndarray:
-    """Quantiles (B, N, H, C, Q) in order and inside the bounds: as a model's base hands them out."""
-    low, high = (np.array([getattr(v, side) for v in task.targets])[:, None] for side in ("lower", "upper"))  # (C, 1)
-    return np.clip(ordered(values, task.median), low, high)
+        read_inside(self.model_, self._inner(self.task_), self, folder)

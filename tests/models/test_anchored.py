@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecast.checks import check_forecaster
+from forecast.checks import check_forecaster, synthetic_panel, synthetic_task
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel
@@ -103,3 +103,17 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     other = Forecaster.load(tmp_path / "model")
     np.testing.assert_array_equal(other.predict(panel).quantiles, model.predict(panel).quantiles)
+
+
+def test_wrappers_in_wrappers_keep_their_files_apart(tmp_path: Path) -> None:
+    from models.conformal import Conformal
+
+    panel, task = synthetic_panel(), synthetic_task()
+    outer = Anchored(Conformal(Anchored(Ridge(), widths={"temperature": [1.0]})), widths={"humidity": [1.0]})
+    model = outer.fit(panel, task)
+    model.save(tmp_path / "model")
+    wanted, found = model.predict(panel), Forecaster.load(tmp_path / "model").predict(panel)
+    assert np.array_equal(found.quantiles, wanted.quantiles)
+    last = panel.values[:, -1, : len(task.targets)]  # (N, C)
+    still = np.isclose(wanted.point, last[:, None]).all((0, 1))  # (C,)
+    assert dict(zip(task.target_names, still.tolist(), strict=True)) == {"temperature": True, "humidity": True}
