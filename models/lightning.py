@@ -80,7 +80,8 @@ def train(
         seeds: of the order of batches and of dropout, one per member; global generators are left as they were.
         rows: of each member, the first that are real; the rest is padding, whatever it holds. None: all.
         checkpoint: a folder in which the state is kept while training (safetensors and JSON). Where it holds a
-            state of this very training, that is taken up, and the weights come out as if never stopped.
+            state of this very training, that is taken up, and the weights come out as if never stopped. None: as
+            `training.checkpoints` says.
 
     Returns:
         What each member's training did.
@@ -97,9 +98,10 @@ def train(
     result = {name: value.detach().cpu().clone() for name, value in state(net).items()}
     histories = [History((), 0, 0)] * members
     saved: Off | Checkpoint = Off()
-    if checkpoint is not None:
+    place = checkpoint or (Path(training.checkpoints) if training.checkpoints else None)
+    if place is not None:
         what = {"warm": warm, "seeds": list(seeds), "rows": counts}
-        saved = Checkpoint(checkpoint, training, what, [*inputs, truth], result, histories)
+        saved = Checkpoint(place, training, what, [*inputs, truth], result, histories, own=checkpoint is None)
     epochs = training.warm_epochs if warm else training.epochs
     groups = _groups(net, counts, training, fabric.device)
     for number in range(saved.begin(), len(groups)):

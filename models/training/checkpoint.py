@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -45,7 +46,8 @@ class Checkpoint:
     """The state of a training in a folder, every `training.checkpoint_steps` steps.
 
     Args:
-        folder: made where it is missing. training: settings, with whatever else makes this training what it is.
+        folder: made where it is missing. own: take a folder in it, named by all that makes this training what it is.
+        training: settings. what: whatever else makes this training what it is.
         data: tensors of inputs, truth and initial weights: a checkpoint of others is refused.
         result: state of all members, and their histories: what `train` has got so far; filled from the checkpoint.
 
@@ -62,11 +64,14 @@ class Checkpoint:
         data: Sequence[Tensor],
         result: dict[str, Tensor],
         histories: list[History],
+        own: bool = False,
     ) -> None:
-        self.folder, self.every = folder, training.checkpoint_steps
+        self.every = training.checkpoint_steps
         self.result, self.histories = result, histories
         sums = [checksum(tensor) for tensor in (*data, *result.values())]
         self.about = json.loads(json.dumps(asdict(training) | what | {"data": sums}))
+        name = hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()[:16]
+        self.folder, self.own = folder / name if own else folder, own
         self.group = 0
         self.loop_state: Any = None
 
@@ -114,6 +119,8 @@ class Checkpoint:
         (self.folder / STATE).unlink(missing_ok=True)
         for path in self.folder.glob("training-*.safetensors"):
             path.unlink()
+        if self.own and self.folder.exists():
+            self.folder.rmdir()
 
     def _write(self, loop: dict[str, Tensor], plain: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,9 @@ class Training:
         threads: of the CPU, while training and forecasting.
         together: most members of a stack that are trained in one pass; None for as many as pays.
         progress: shows a bar on stderr.
-        checkpoint_steps: between two checkpoints, where `train` is given a folder.
+        checkpoints: a folder in which every training keeps a folder of its own, named by its settings and data, while
+            it lasts: the same fit, started again after a crash, goes on there. None: a fit begins anew.
+        checkpoint_steps: between two checkpoints.
 
     Raises:
         UnknownNameError: another optimiser, schedule, split or precision.
@@ -62,6 +64,7 @@ class Training:
     threads: int = 1
     together: int | None = None
     progress: bool = False
+    checkpoints: str | None = None
     checkpoint_steps: int = 200
 
     def __post_init__(self) -> None:

@@ -6,12 +6,15 @@ import copy
 import random
 from collections.abc import Hashable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from networks import HOUR, KINDS, LSTM, MLP, QUICK, TASK, network, noisy, numbers, panel_of, waves
+from torch import Tensor
 
+from forecast.checks import synthetic_panel, synthetic_task
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel, moment
@@ -445,3 +448,31 @@ def test_configuration_goes_and_returns() -> None:
         Framing(scope="globe")
     with pytest.raises(SchemaError, match="for scope 'global'"):
         Framing(neighbours=2)
+
+
+def test_a_fit_that_was_killed_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its settings alone: the same fit again takes up its own checkpoint, among those of others."""
+    panel, task = synthetic_panel(), synthetic_task()
+    training = Training(epochs=6, batch=32, checkpoints=str(tmp_path), checkpoint_steps=4)
+    wanted = MLP(hidden=8, training=training).fit(panel, task).predict(panel)
+    assert list(tmp_path.iterdir()) == [], "a training that ended leaves nothing"
+    steps: list[int] = []
+
+    def counted(self: Pinball, quantiles: Tensor, truth: Tensor) -> Tensor:
+        steps.append(len(steps))
+        if len(steps) == 15:
+            raise KeyboardInterrupt
+        return losses(self, quantiles, truth)
+
+    losses = Pinball.__call__
+    monkeypatch.setattr(Pinball, "__call__", counted)
+    with pytest.raises(KeyboardInterrupt):
+        MLP(hidden=8, training=training).fit(panel, task)
+    assert len(list(tmp_path.iterdir())) == 1
+    other = MLP(hidden=8, training=training, seed=1).fit(panel, task).predict(panel)
+    begun = len(steps)
+    found = MLP(hidden=8, training=training).fit(panel, task).predict(panel)
+    assert np.array_equal(found.quantiles, wanted.quantiles)
+    assert not np.array_equal(other.quantiles, wanted.quantiles)
+    assert len(steps) - begun < begun - 15, "it did not start over"
+    assert list(tmp_path.iterdir()) == []
