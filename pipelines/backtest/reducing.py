@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from forecast.evaluation.sheet import Sheet
 from pipelines.backtest.scores import MEAN
-from pipelines.backtest.table import Sheet
 
 FULL = "full"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
 from rich.console import Console
 
 from forecast.evaluation import stars
+from forecast.evaluation.sheet import Sheet
 from pipelines.backtest.scores import ALL, MEAN
 from pipelines.console import plain_table
 
@@ -19,42 +19,31 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """One table: a title, headings, rows of text."""
+def show(sheet: Sheet, console: Console) -> None:
+    """Print it, in several parts where the console is too narrow for all columns."""
+    for k, columns in enumerate(_parts(sheet, console.width)):
+        table = plain_table("" if k else sheet.title)
+        for c in columns:
+            table.add_column(_broken(sheet.head[c]), justify="right" if c else "left", no_wrap=True)
+        for row in sheet.rows:
+            table.add_row(*(row[c] for c in columns))
+        console.print(table)
 
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
-    def markdown(self) -> str:
-        lines = [f"**{self.title}**", "", f"| {' | '.join(self.head)} |", f"|---|{'---:|' * (len(self.head) - 1)}"]
-        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self.rows)])
-
-    def show(self, console: Console) -> None:
-        """Print it, in several parts where the console is too narrow for all columns."""
-        for k, columns in enumerate(self._parts(console.width)):
-            table = plain_table("" if k else self.title)
-            for c in columns:
-                table.add_column(_broken(self.head[c]), justify="right" if c else "left", no_wrap=True)
-            for row in self.rows:
-                table.add_row(*(row[c] for c in columns))
-            console.print(table)
-
-    def _parts(self, width: int) -> list[list[int]]:
-        """Columns of each part; the first column stands in all of them."""
-        wide = [
-            max(map(len, (*_broken(name).split("\n"), *(row[c] for row in self.rows)))) + GAP
-            for c, name in enumerate(self.head)
-        ]
-        parts, left = [[0]], width - wide[0]
-        for c in range(1, len(self.head)):
-            if wide[c] > left and len(parts[-1]) > 1:
-                parts.append([0])
-                left = width - wide[0]
-            parts[-1].append(c)
-            left -= wide[c]
-        return parts
+def _parts(sheet: Sheet, width: int) -> list[list[int]]:
+    """Columns of each part; the first column stands in all of them."""
+    wide = [
+        max(map(len, (*_broken(name).split("\n"), *(row[c] for row in sheet.rows)))) + GAP
+        for c, name in enumerate(sheet.head)
+    ]
+    parts, left = [[0]], width - wide[0]
+    for c in range(1, len(sheet.head)):
+        if wide[c] > left and len(parts[-1]) > 1:
+            parts.append([0])
+            left = width - wide[0]
+        parts[-1].append(c)
+        left -= wide[c]
+    return parts
 
 
 def _broken(name: str) -> str:

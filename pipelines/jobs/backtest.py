@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from forecast.errors import PartialError, UnknownNameError
+from forecast.evaluation.sheet import Sheet
 from forecast.panel import moment
 from forecast.schema import Task, duration
 from forecast.spec import from_spec
@@ -27,7 +28,7 @@ from pipelines.backtest.plan import Split
 from pipelines.backtest.reducing import reducing
 from pipelines.backtest.run import run_cells
 from pipelines.backtest.scores import scores, with_skill
-from pipelines.backtest.table import NOTE, Sheet, sheets
+from pipelines.backtest.table import NOTE, sheets, show
 from pipelines.backtest.tracking import log
 from pipelines.build import allowed_targets
 from pipelines.checking import check_targets
@@ -127,7 +128,7 @@ def _finish(
     labels = {c.label: c.labels for c in made.contestants}
     pages = sheets(table, costs, made.leads, nominal(made.task.levels)) + reducing(table, costs, labels, made.leads)
     for page in pages:
-        page.show(console)
+        show(page, console)
     path = made.folder / "table.md"
     path.write_text(_markdown(made, config, pages, told))
     console.print(f"table:  {path}", soft_wrap=True)
