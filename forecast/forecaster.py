@@ -18,6 +18,7 @@ import numpy as np
 from forecast.answers import OK, STATUSES, issued, placed, statuses
 from forecast.errors import NotFittedError, SchemaError, ShortHistoryError
 from forecast.panel import Panel, moment, stamp
+from forecast.portrait import Matrix
 from forecast.result import Forecast, Status
 from forecast.scales import means_and_scale
 from forecast.schema import Task
@@ -169,6 +170,10 @@ class Forecaster(ABC):
         for start in range(0, len(rows), chunk):
             out += self._forecasts(windows_at(panel, task, rows[start : start + chunk]), task, asked)
         return out
+
+    def portrait(self) -> dict[str, Matrix]:
+        """What a fitted model shows of itself, as matrices by name; most show nothing."""
+        return {}
 
     @final
     def save(self, folder: Path | str) -> None:

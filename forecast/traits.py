@@ -13,7 +13,8 @@ class Traits:
     `update` takes in new rows without a refit. exogenous: uses the outlook. missing: takes NaN inputs as they
     are (else the base fills them). multivariate: past inputs and other targets are inputs. regional: the other
     series are inputs too, so it forecasts only the series it was fitted on. named: what it knows of a series (its
-    scale, say) goes by the series' name. seeded: uses chance, and has a `seed`.
+    scale, say) goes by the series' name. seeded: uses chance, and has a `seed`. pretrained: what it had learnt from
+    before its first `fit`, in words, "" if nothing: whoever has seen the test period has not forecast it.
     """
 
     learns: bool = True
@@ -25,3 +26,4 @@ class Traits:
     regional: bool = False
     named: bool = False
     seeded: bool = False
+    pretrained: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,8 @@ class Combination(Forecaster):
         self.by = by
         names = ("learns", "warms", "exogenous", "missing", "multivariate", "regional", "named")
         some = {name: any(getattr(m.traits, name) for m in members.values()) for name in names}
-        self.traits = replace(Traits(), **some)
+        known = dict.fromkeys(m.traits.pretrained for m in members.values() if m.traits.pretrained)
+        self.traits = Traits(pretrained="; ".join(known), **some)
 
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         self.fitted_ = deepcopy(self.fitted_ if warm else dict(self.members))

@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from forecast.errors import UnknownNameError
+from forecast.errors import SchemaError, UnknownNameError
 from models import stack
 from models.lightning import Training
 from models.nets.framing import Framing
 from models.nets.heads import Shape, Tower, rowwise
 from models.nets.network import Network
+from models.stack.flash import checked
+from models.stack.headwise import Headwise, forget_gate
 
 HEADS = ("last", "tower")
-FRAMING, TRAINING = Framing(), Training()
+KINDS = ("lstm", "headwise", "slstm")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The recurrent part.
+
+    Args:
+        kind: lstm; headwise, the LSTM with a block-diagonal recurrent matrix; slstm, the sLSTM (models/headwise.py).
+        heads: blocks of that matrix; 1 for the kind lstm. forget: the sLSTM's forget gate, sigmoid or exponential.
+        backend: of the last two: torch; flashrnn, the kernels of that package; auto, those where there is a GPU
+            and the package.
+
+    Raises:
+        UnknownNameError: another kind, forget gate or backend. SchemaError: heads below 1, or of the kind lstm.
+
+    >>> Cell("slstm", heads=2).layers(3, 8, layers=1, dropout=0.0)(torch.zeros(1, 5, 6, 3)).shape
+    torch.Size([1, 5, 6, 8])
+    """
+
+    kind: str = "lstm"
+    heads: int = 1
+    forget: str = "sigmoid"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UnknownNameError("kind of cell", self.kind, KINDS)
+        if self.heads < 1 or (self.kind == "lstm" and self.heads > 1):
+            raise SchemaError(
+                f"cell.heads is {self.heads}: the kind lstm has 1 head, headwise and slstm have 1 or more that divide "
+                "the hidden width"
+            )
+        checked(self.backend)
+        forget_gate(self.forget, self.backend)
+
+    def layers(self, inputs: int, hidden: int, layers: int, dropout: float) -> stack.LSTM | Headwise:
+        """Layers of it, one above the other: (M, B, L, inputs) -> (M, B, L, hidden)."""
+        if self.kind == "lstm":
+            return stack.LSTM(inputs, hidden, layers, dropout)
+        if self.kind == "headwise":
+            return stack.HeadwiseLSTM(inputs, hidden, self.heads, layers, dropout, self.backend)
+        return stack.SLSTM(inputs, hidden, self.heads, layers, dropout, self.forget, self.backend)
+
+
+FRAMING, TRAINING, CELL = Framing(), Training(), Cell()
 
 
 class LSTM(Network):
@@ -26,9 +75,11 @@ class LSTM(Network):
         framing: how the question is seen. training: how the net is trained; the default fits 3,360 rows x 3 series in
             about 0.7 CPU seconds, nine for one series and target each in about 3.5.
         seed: of the initial weights, the order of batches and dropout.
+        cell: the recurrent part; an LSTM, or one with heads.
 
     Raises:
-        UnknownNameError: another head. SchemaError: from `fit`, when the loss becomes NaN or infinite.
+        UnknownNameError: another head. SchemaError: a width that the cell's heads do not divide; from `fit`, when the
+            loss becomes NaN or infinite.
 
     Source: Hochreiter and Schmidhuber, "Long short-term memory" (1997); sizes of the nowcasting experiment,
     Törnquist et al., arXiv 2309.15207: conf/model/lstm_paper.yaml.
@@ -54,23 +105,26 @@ class LSTM(Network):
         framing: Framing = FRAMING,
         training: Training = TRAINING,
         seed: int = 0,
+        cell: Cell = CELL,
     ) -> None:
         if head not in HEADS:
             raise UnknownNameError("head", head, HEADS)
-        self.hidden, self.layers, self.dropout, self.head = hidden, layers, dropout, head
+        if hidden % cell.heads:
+            raise SchemaError(f"hidden width {hidden} cannot be divided into {cell.heads} heads: take a multiple")
+        self.hidden, self.layers, self.dropout, self.head, self.cell = hidden, layers, dropout, head, cell
         self._see(framing, training, seed)
 
     def _body(self, shape: Shape) -> nn.Module:
         kind = Last if self.head == "last" else All
-        return kind(shape, self.hidden, self.layers, self.dropout)
+        return kind(shape, self.hidden, self.layers, self.dropout, self.cell)
 
 
 class Last(nn.Module):
     """Newest hidden state, one layer."""
 
-    def __init__(self, shape: Shape, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, shape: Shape, hidden: int, layers: int, dropout: float, cell: Cell = CELL) -> None:
         super().__init__()
-        self.lstm = stack.LSTM(2 * shape.columns + shape.extras, hidden, layers, dropout)
+        self.lstm = cell.layers(2 * shape.columns + shape.extras, hidden, layers, dropout)
         self.dropout = stack.Dropout(dropout)
         self.out = stack.Linear(hidden, shape.raw)
 
@@ -82,9 +136,9 @@ class Last(nn.Module):
 class All(nn.Module):
     """All hidden states side by side, through a tower."""
 
-    def __init__(self, shape: Shape, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, shape: Shape, hidden: int, layers: int, dropout: float, cell: Cell = CELL) -> None:
         super().__init__()
-        self.lstm = stack.LSTM(shape.columns + shape.extras, hidden, layers, dropout)
+        self.lstm = cell.layers(shape.columns + shape.extras, hidden, layers, dropout)
         self.dropout = stack.Dropout(dropout)
         self.tower = Tower(shape.rows * hidden, hidden, shape.raw)
 

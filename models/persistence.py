@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from forecast.conformal import quantiles, with_all_leads
+from forecast.errors import UnknownNameError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
@@ -20,19 +23,45 @@ class Persistence(Forecaster):
     Quantiles other than the median are the last value plus the quantile of the h-step changes, at the exact rank of a
     finite sample and pooled over series: a model that learns nothing has no training errors to be narrow by. A quantile
     never crosses the last value, so the median stays there. Needs no tuning.
+
+    Args:
+        of: target -> the variable whose last value is taken in its place, for what knows more of tomorrow than the
+            target itself: the next opening is nearer to the last close. None: each target its own.
+
+    Raises:
+        UnknownNameError: at fit, a key that is no target, or a variable that the task does not have.
+
+    >>> from forecast.checks import synthetic_panel, synthetic_task
+    >>> panel = synthetic_panel()
+    >>> forecast = Persistence({"humidity": "wind"}).fit(panel, synthetic_task()).predict(panel)
+    >>> bool((forecast.point[:, 2] == panel.values[:, -1, [0, 2]]).all())  # temperature by itself, humidity by wind
+    True
     """
 
     traits = Traits(learns=False)
+    of: Mapping[str, str] | None = None
+
+    def __init__(self, of: Mapping[str, str] | None = None) -> None:
+        self.of = of
+        self.traits = replace(Persistence.traits, multivariate=bool(of))
 
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         rows = training_rows(panel, task)
-        last = windows_at(panel, task, rows).last_known(len(task.targets))  # (B, N, C)
-        change = truth_at(panel, task, rows) - last[:, :, None]  # (B, N, H, C)
+        change = truth_at(panel, task, rows) - self._last(windows_at(panel, task, rows), task)[:, :, None]
         self.spread_ = around_point(residual_quantiles(change, task), task)  # (H, C, Q)
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
-        last = windows.last_known(len(task.targets))  # (B, N, C)
-        return last[:, :, None, :, None] + self.spread_  # (B, N, H, C, Q)
+        return self._last(windows, task)[:, :, None, :, None] + self.spread_  # (B, N, H, C, Q)
+
+    def _last(self, windows: Windows, task: Task) -> np.ndarray:
+        """(B, N, C) the values that are repeated."""
+        given = self.of or {}
+        for kind, names, known in (("target", given, task.target_names), ("variable", given.values(), task.names)):
+            for name in names:
+                if name not in known:
+                    raise UnknownNameError(f"{kind} of persistence", name, known)
+        columns = [task.names.index(given.get(name, name)) for name in task.target_names]  # (C,)
+        return windows.last_known(1 + max(columns))[..., columns]
 
     def _save(self, folder: Path) -> None:
         write_arrays(folder, spread=self.spread_)

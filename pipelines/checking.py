@@ -28,6 +28,9 @@ LISTS = ("series", "allowed_targets")
 BACKTEST = (
     "models",
     "reducers",
+    "policies",
+    "only",
+    "seeds",
     "reference",
     "part",
     "choose",
@@ -41,9 +44,11 @@ BACKTEST = (
     "horizons",
     "leads",
     "standardise",
+    "pool",
     "season",
     "mase",
     "block",
+    "report",
 )
 SECTIONS = {"clock": ("start", "days", "now"), "threads": ("workers", "per_worker"), "backtest": BACKTEST}
 KEYS = {

@@ -8,6 +8,7 @@ from importlib.resources import files
 from forecast.errors import UnknownNameError
 from pipelines.cli import JOBS
 
+HIDDEN = ("defaults", "hydra")
 FLAGS = ("-m", "--help", "--cfg", "--config-dir")
 # The word is cut from the line by hand: bash splits words at "=", and replaces only what stands after it.
 TEMPLATE = """_forecast() {{
@@ -60,12 +61,11 @@ def groups() -> dict[str, list[str]]:
 
 def settings() -> Iterator[tuple[str, str, str]]:
     """The keys of conf/config.yaml: (dotted key, default, comment). Read as text: no YAML parser to load."""
-    section = ""
+    path: list[str] = []
     for line in files("forecast.conf").joinpath("config.yaml").read_text().splitlines():
         text, _, comment = line.partition("#")
         key, colon, default = (part.strip() for part in text.partition(":"))
-        inner = line.startswith(" ")
-        if not inner:
-            section = key if colon and not default and key not in ("defaults", "hydra") else ""
-        if default and (section or not inner):
-            yield (f"{section}.{key}" if inner else key), default, comment.strip()
+        if colon:
+            path = [*path[: (len(line) - len(line.lstrip())) // 2], key]
+            if default and path[0] not in HIDDEN:
+                yield ".".join(path), default, comment.strip()

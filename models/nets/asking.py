@@ -54,7 +54,8 @@ class Asked:
     def forecast(self, raw: np.ndarray) -> Forecast:
         """What the base makes of outputs (M, R, O, Q)."""
         assert self.model.task_ is not None
-        values = self.model.view_.answered(raw, self.seen, len(self.model.task_.targets))  # (1, N, H, C, Q)
+        task = self.model.task_
+        values = self.model._answered(raw, self.seen, self.windows.series, task)  # (1, N, H, C, Q)
         told = copy(self.model)
         vars(told)["_predict"] = lambda windows, task: values
         return told._forecasts(self.windows, self.model.task_, self.panel.series)[0]
@@ -90,6 +91,6 @@ def _answered(asked: Sequence[Asked]) -> list[Forecast]:
     with quiet(first.training.threads):
         windows, extras = (torch.cat([getattr(one.seen, name) for one in asked]) for name in ("windows", "extras"))
         net = stack.stacked(nets) if len(nets) > 1 else nets[0]
-        raw = answers(net, windows, extras).double().numpy()  # type: ignore[arg-type]
+        raw = answers(net, windows, extras).double().numpy()
     ends = np.cumsum([stack.size(one) for one in nets])
     return [one.forecast(part) for one, part in zip(asked, np.split(raw, ends[:-1]), strict=True)]

@@ -103,6 +103,34 @@ class Net(nn.Module):
             out.bias[member] = _filled_up(biases.reshape(-1), out.bias[member])
 
 
+class Point(nn.Module):
+    """A body alone, from windows (M, B, L, D) and extras (M, B, E) to one number for each output, (M, B, 1, O)."""
+
+    def __init__(self, body: nn.Module, shape: Shape) -> None:
+        super().__init__()
+        self.shape, self.body = shape, body
+
+    def forward(self, windows: Tensor, extras: Tensor) -> Tensor:
+        return self.body(windows, extras).unsqueeze(-2)
+
+    def start(self, windows: Tensor, extras: Tensor, truth: Tensor) -> None:
+        """Begin at the body's own initial weights."""
+
+
+class Squares:
+    """Mean squared error (M,) of points (M, B, 1, O) against truth (M, B, O), its gaps left out.
+
+    >>> Squares()(torch.tensor([[[[1.0, 9.0]], [[4.0, 9.0]]]]), torch.tensor([[[0.0, torch.nan], [1.0, torch.nan]]]))
+    tensor([5.])
+    """
+
+    def __call__(self, points: Tensor, truth: Tensor) -> Tensor:
+        gaps = torch.isnan(truth)  # (M, B, O)
+        error = points.squeeze(-2) - truth.masked_fill(gaps, 0.0)  # (M, B, O)
+        total = error.square().masked_fill(gaps, 0.0).flatten(1).sum(1)  # (M,)
+        return total / (~gaps).flatten(1).sum(1).clamp(min=1)
+
+
 class Pinball:
     """Mean pinball loss (M,) of quantiles (M, B, Q, O) against truth (M, B, O), its gaps left out.
 

@@ -27,9 +27,9 @@ from forecast.spec import to_spec
 from forecast.together import Fit
 from forecast.windows import Windows, training_rows
 from models import stack
-from models.lightning import History, Training, alone, train
+from models.lightning import History, Loss, Training, alone, train
 from models.nets.framing import Framing
-from models.nets.heads import BLOCK, Net, Pinball, Shape
+from models.nets.heads import BLOCK, Net, Pinball, Point, Shape
 from models.nets.view import Seen, View, ahead_of
 
 WEIGHTS = "weights.safetensors"
@@ -59,7 +59,7 @@ class Network(Forecaster):
     framing: Framing
     training: Training
     seed: int
-    net_: Net
+    net_: Net | Point
     view_: View
     histories_: list[History]  # one of each member
 
@@ -135,7 +135,11 @@ class Network(Forecaster):
         seen = self._seen(windows, task)
         with quiet(self.training.threads):
             raw = answers(self.net_, seen.windows, seen.extras)
-        return self.view_.answered(raw.double().numpy(), seen, len(task.targets))
+        return self._answered(raw.double().numpy(), seen, windows.series, task)
+
+    def _answered(self, raw: np.ndarray, seen: Seen, series: Sequence[str], task: Task) -> np.ndarray:
+        """Outputs (M, R, O, Q) of the net as quantiles (B, N, H, C, Q) of `series`."""
+        return self.view_.answered(raw, seen, len(task.targets))
 
     def _seen(self, windows: Windows, task: Task) -> Seen:
         seen, wanted = (
@@ -165,16 +169,22 @@ class Network(Forecaster):
         self.net_ = self._net(shape, len(next(iter(own.values())))).eval()
         self.net_.load_state_dict(own)
 
-    def _net(self, shape: Shape, members: int) -> Net:
+    def _net(self, shape: Shape, members: int) -> Net | Point:
         """A net of `members` that are equal at first: each is what it would be alone."""
         with alone(self.seed, self.training.threads):
             net = self._single(shape)
         return stack.stacked([net] * members) if members > 1 else net  # type: ignore[return-value]
 
-    def _single(self, shape: Shape) -> Net:
+    def _single(self, shape: Shape) -> Net | Point:
         return Net(self._body(shape), shape, self.framing.linear)
 
-    def _skeleton(self, shape: Shape) -> Net:
+    def _loss(self, shape: Shape) -> Loss:
+        return Pinball(shape.levels)
+
+    def _learn_rest(self, begun: Begun) -> None:
+        """What is learnt of the trained net's errors; nothing where it gives quantiles itself."""
+
+    def _skeleton(self, shape: Shape) -> Net | Point:
         """A net without numbers, to count them."""
         with torch.device("meta"):
             return self._single(shape)
@@ -186,7 +196,7 @@ class Begun:
 
     model: Network
     view: View
-    net: Net
+    net: Net | Point
     inputs: tuple[Tensor, Tensor]  # (M, R, L, D), (M, R, E)
     truth: Tensor  # (M, R, O)
 
@@ -198,7 +208,7 @@ def _trained(begun: Sequence[Begun], warm: bool) -> None:
     net = stack.stacked([one.net for one in begun]) if len(begun) > 1 else first.net
     histories = train(
         net,
-        Pinball(first.net.shape.levels),
+        first.model._loss(first.net.shape),
         [_side_by_side([one.inputs[k] for one in begun], longest) for k in range(2)],
         _side_by_side([one.truth for one in begun], longest),
         first.model.training,
@@ -211,10 +221,11 @@ def _trained(begun: Sequence[Begun], warm: bool) -> None:
         start, end = end, end + count
         one.model.view_, one.model.histories_ = one.view, histories[start:end]
         one.model.net_ = net if len(begun) == 1 else _given(one.net, net, start, end)  # type: ignore[assignment]
+        one.model._learn_rest(one)
 
 
 @torch.no_grad()
-def _given(own: Net, net: nn.Module, start: int, end: int) -> nn.Module:
+def _given(own: nn.Module, net: nn.Module, start: int, end: int) -> nn.Module:
     """`own` with the weights of the members from `start` to `end` of a stack."""
     theirs = dict(net.named_parameters())
     for name, value in own.named_parameters():
@@ -242,7 +253,7 @@ def quiet(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def answers(net: Net, windows: Tensor, extras: Tensor) -> Tensor:
+def answers(net: nn.Module, windows: Tensor, extras: Tensor) -> Tensor:
     """Outputs (M, R, O, Q) of a net for windows (M, R, L, D) and extras (M, R, E), some rows at a time.
 
     A single row takes another matrix kernel than many, which rounds otherwise: short batches are padded. So a

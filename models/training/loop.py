@@ -124,11 +124,12 @@ class Loop:
         return taken
 
     def _rates(self) -> list[float]:
-        highest, schedule = self.training.highest_rate, self.training.schedule
-        if schedule == "plateau":
-            return [highest * plateau(self.losses[member], self.training.plateau) for member in self.active]
+        training, highest = self.training, self.training.highest_rate
+        if training.schedule == "plateau":
+            how = training.plateau, training.factor, training.threshold
+            return [highest * plateau(self.losses[member], *how) for member in self.active]
         lengths = {batches: self.epochs * batches for batches in set(self.batches.per_epoch)}
-        shares = {batches: share(schedule, self.step, steps) for batches, steps in lengths.items()}
+        shares = {batches: share(training.schedule, self.step, steps) for batches, steps in lengths.items()}
         return [highest * shares[batches] for batches in self.batches.per_epoch]
 
     def _end_epochs(self, ends: list[int]) -> None:

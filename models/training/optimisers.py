@@ -33,9 +33,9 @@ class Kind:
     fused: bool = False  # scales gradients within its own kernel
 
 
-def _torch(name: str) -> Callable[..., Optimizer]:
+def _torch(name: str, **options: Any) -> Callable[..., Optimizer]:
     def make(parameters: Iterable[nn.Parameter], rate: float, weight_decay: float) -> Optimizer:
-        return getattr(torch.optim, name)(parameters, lr=rate, weight_decay=weight_decay, fused=True)
+        return getattr(torch.optim, name)(parameters, lr=rate, weight_decay=weight_decay, fused=True, **options)
 
     return make
 
@@ -67,6 +67,7 @@ def _eight_bit(parameters: Iterable[nn.Parameter], rate: float, weight_decay: fl
 OPTIMISERS = {
     "adamw": Kind(_torch("AdamW"), 6e-3, 0.1, fused=True),
     "adam": Kind(_torch("Adam"), 6e-3, 0.0, fused=True),
+    "keras_adam": Kind(_torch("Adam", eps=1e-7), 1e-3, 0.0, fused=True),  # with Keras' defaults
     "lion": Kind(_extra("Lion"), 2e-3, 0.3),
     "exadam": Kind(_extra("EXAdam"), 2e-3, 0.3),
     "adam8bit": Kind(_eight_bit, 6e-3, 0.0, stacks=False),

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 
 SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")
-FACTOR = 0.5  # of `plateau`
 
 
 def one_cycle(done: float, rise: float = 0.3) -> float:
@@ -36,19 +35,19 @@ def constant(done: float) -> float:
     return 1.0
 
 
-def plateau(losses: Sequence[float], patience: int = 5) -> float:
-    """1, halved whenever more than `patience` epochs on end had no loss better by 1/10,000 than the best before.
+def plateau(losses: Sequence[float], patience: int = 5, factor: float = 0.5, threshold: float = 1e-4) -> float:
+    """1, times `factor` whenever more than `patience` epochs on end had no loss below 1 - `threshold` of the best.
 
-    As torch's ReduceLROnPlateau(factor=0.5), computed from the losses of the epochs so far.
+    As torch's ReduceLROnPlateau, computed from the losses of the epochs so far.
 
     >>> plateau([1.0] * 6), plateau([1.0] * 7), plateau([1.0] * 13)
     (1.0, 0.5, 0.25)
     """
     share, best, bad = 1.0, math.inf, 0
     for loss in losses:
-        best, bad = (loss, 0) if loss < best * (1 - 1e-4) else (best, bad + 1)
+        best, bad = (loss, 0) if loss < best * (1 - threshold) else (best, bad + 1)
         if bad > patience:
-            share, bad = share * FACTOR, 0
+            share, bad = share * factor, 0
     return share
 
 

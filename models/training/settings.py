@@ -22,10 +22,11 @@ class Training:
     Args:
         epochs: passes over the rows; the most there will be with rows held out. warm_epochs: the same, warm start.
         batch: rows per step.
-        optimiser: adamw, adam, lion, exadam or adam8bit (models/training/optimisers.py).
+        optimiser: adamw, adam, keras_adam, lion, exadam or adam8bit (models/training/optimisers.py).
         rate: highest learning rate; None for the optimiser's own. weight_decay: likewise.
         schedule: one_cycle, cosine, plateau or constant (models/training/schedules.py).
-        plateau: epochs without a better loss before the rate is halved; read by the schedule of that name.
+        plateau: epochs without a better loss before the rate is lowered; read by the schedule of that name, as are:
+        factor: what the rate is lowered by. threshold: by what share of the best a loss has to be better.
         clip: largest norm of a member's gradient; infinity for none.
         split: `refit_all` trains on every row, the newest included, for all epochs; `holdout` keeps the newest
             tenth out, stops after `patience` epochs without a better loss there, and returns the best weights;
@@ -42,7 +43,7 @@ class Training:
 
     Raises:
         UnknownNameError: another optimiser, schedule, split or precision.
-        SchemaError: a count or rate that is not positive.
+        SchemaError: a count or rate that is not positive, a factor or threshold that is no share.
 
     >>> Training(split="holdout").trained(1000), Training(split="paper").trained(3360)
     (900, 3104)
@@ -56,6 +57,8 @@ class Training:
     weight_decay: float | None = None
     schedule: str = "one_cycle"
     plateau: int = 5
+    factor: float = 0.5
+    threshold: float = 1e-4
     clip: float = 1.0
     split: str = "refit_all"
     patience: int = 5
@@ -88,6 +91,10 @@ class Training:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SchemaError(f"training.{name} is {value}: it must be positive")
+        if not 0 < self.factor < 1 or not 0 <= self.threshold < 1:
+            raise SchemaError(
+                f"training.factor is {self.factor}, training.threshold {self.threshold}: shares below 1 are needed"
+            )
         if self.weight_decay is not None and not self.weight_decay >= 0:
             raise SchemaError(f"training.weight_decay is {self.weight_decay}: it must be 0 or more")
 

@@ -1,60 +1,22 @@
-"""The cells of a configuration: every model x reducer x fit x horizon."""
+"""The cells of a configuration: every contestant x seed x fit x horizon."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from forecast.errors import SchemaError, UnknownNameError
 from forecast.panel import Panel
 from forecast.schema import Task
-from forecast.spec import from_spec, to_spec
+from forecast.spec import to_spec
 from pipelines.backtest.cell import Cell
+from pipelines.backtest.contestants import Contestant
 from pipelines.backtest.plan import Split
+from pipelines.backtest.seeds import reseeded
 from pipelines.jobs.identity import threadless
-
-FULL = {"_target_": "forecast.reduce.Full"}
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A model with a reducer: one row of the tables."""
-
-    label: str
-    model: dict[str, Any]
-    reducer: dict[str, Any]
-    labels: Mapping[str, str]
-
-
-def contestants(config: Mapping[str, Any], choices: Mapping[str, str], allowed: tuple[str, ...]) -> list[Contestant]:
-    """The baselines on all rows, then every model with every reducer.
-
-    Raises:
-        UnknownNameError: no such reference. ForbiddenTargetError, SchemaError: a spec that cannot be built.
-    """
-    asked, baselines = config["backtest"], config.get("baselines") or {}
-    models = asked["models"] or {choices["model"]: config["model"]}
-    reducers = asked["reducers"] or ({"full": FULL} if asked["models"] else {choices["reducer"]: config["reducer"]})
-    found = [Contestant(m, spec, FULL, {"model": m, "reducer": "full"}) for m, spec in baselines.items()]
-    for m, model in models.items():
-        for r, reducer in reducers.items():
-            label = m if len(reducers) == 1 else f"{m}.{r}"
-            if baselines.get(m) == model and reducer == FULL:
-                continue  # it is that baseline
-            found.append(Contestant(label, model, reducer, {"model": m, "reducer": r}))
-    names = [c.label for c in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise SchemaError(f"two contestants are called '{name}': rename one in backtest.models or baselines")
-    if asked["reference"] not in names:
-        raise UnknownNameError("backtest.reference", str(asked["reference"]), names)
-    for contestant in found:
-        from_spec(contestant.model, allowed), from_spec(contestant.reducer, allowed)  # what is wrong is told now
-    return found
 
 
 def cells(
@@ -73,27 +35,17 @@ def cells(
     for horizon in sorted(horizons, reverse=True):
         asked = replace(task, horizon=horizon)
         for stretch in split.stretches(panel.times, horizon):
-            rows = [
-                stretch.first,
-                stretch.stop,
-                int(stretch.origins[0]),
-                int(stretch.origins[-1]),
-                len(stretch.origins),
-            ]
+            origins = stretch.origins
+            rows = [stretch.first, stretch.stop, int(origins[0]), int(origins[-1]), len(origins)]
+            shared = {"task": to_spec(asked), "rows": rows, "data": digest, "scored": scored, "update": update}
             for one in contestants:
-                what = {
-                    "model": threadless(to_spec(one.model)),
-                    "reducer": to_spec(one.reducer),
-                    "task": to_spec(asked),
-                    "rows": rows,
-                    "data": digest,
-                    "scored": scored,
-                    "update": update,
-                }
-                key = f"{one.label}-{horizon}-{stretch.stop}-{_hash(what)}"
-                found.append(
-                    Cell(one.label, key, one.model, one.reducer, allowed, panel, asked, stretch, scored, update, folder)
-                )
+                for seed in range(one.seeds):
+                    model = reseeded(one.model, seed, allowed)
+                    what = {**shared, "model": threadless(to_spec(model)), "reducer": to_spec(one.reducer)}
+                    what |= {"walk": to_spec(one.walk)} if one.walk else {}
+                    key = f"{one.label}-{horizon}-{stretch.stop}-{_hash(what)}"
+                    parts = (one.label, key, model, one.reducer, allowed, panel, asked, stretch, scored, update, folder)
+                    found.append(Cell(*parts, seed=seed, walk=one.walk))
     return found
 
 
@@ -108,7 +60,13 @@ def _hash(what: Any) -> str:
 
 
 def of_each(found: Sequence[Cell], horizon: int) -> Iterator[tuple[str, list[Cell]]]:
-    """Label and cells, oldest fit first, of one horizon."""
+    """Label and cells, those of each seed together, oldest fit first, of one horizon."""
     mine = [c for c in found if c.task.horizon == horizon]
     for label in dict.fromkeys(c.label for c in mine):
-        yield label, sorted((c for c in mine if c.label == label), key=lambda c: int(c.stretch.origins[0]))
+        own = [c for c in mine if c.label == label]
+        yield label, sorted(own, key=lambda c: (c.seed, int(c.stretch.origins[0])))
+
+
+def of_seeds(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells of one contestant and horizon, as one list for each seed, oldest fit first."""
+    return [[c for c in cells if c.seed == seed] for seed in sorted({c.seed for c in cells})]

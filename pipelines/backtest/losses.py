@@ -13,6 +13,7 @@ from forecast.panel import Panel
 from forecast.schema import Task
 from forecast.windows import truth_at
 from pipelines.backtest.cell import Cell
+from pipelines.backtest.cells import of_seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +34,19 @@ def common(of: Sequence[Sequence[Cell]], season: int, mase: str = "lead") -> Com
     """Truths on identical pairs.
 
     Args:
-        of: the cells of each contestant, all of one horizon, oldest fit first. season: rows, for MASE.
+        of: the cells of each contestant, all of one horizon, as `of_each` gives them. season: rows, for MASE.
         mase: its denominators: of `lead`, the naive error at each lead's distance; of `season`, one for all leads.
 
     Raises:
         NoFreshDataError: there is no such pair.
     """
-    first = of[0]
-    task, panel = first[0].task, _scored(first[0])
-    truth = np.concatenate([truth_at(panel, task, c.stretch.origins) for c in first])  # (B, N', H, C)
+    first = of_seeds(of[0])[0]
+    task, panel = first[0].task, scored(first[0])
+    truth = truths(first)  # (B, N', H, C)
     both = ~np.isnan(truth)
     for cells in of:
-        both &= ~np.isnan(np.concatenate([c.quantiles()[..., task.median] for c in cells]))
+        for one in of_seeds(cells):
+            both &= ~np.isnan(points(one))
     if not both.any():
         raise NoFreshDataError(
             f"no truth of {', '.join(task.target_names)} is known where every model has a forecast, horizon "
@@ -55,8 +57,18 @@ def common(of: Sequence[Sequence[Cell]], season: int, mase: str = "lead") -> Com
     return Common(np.where(both, truth, np.nan), naive_scale(history, distances, season=season), task)
 
 
+def truths(cells: Sequence[Cell]) -> np.ndarray:
+    """(B, N', H, C) what came after the origins of one seed's cells, NaN where it is not known."""
+    return np.concatenate([truth_at(scored(c), c.task, c.stretch.origins) for c in cells])
+
+
+def points(cells: Sequence[Cell]) -> np.ndarray:
+    """(B, N', H, C) the point forecasts of one seed's cells, NaN where there is none."""
+    return np.concatenate([c.quantiles()[..., c.task.median] for c in cells])
+
+
 def pairs(cells: Sequence[Cell], shared: Common) -> Pairs:
-    """The common truths beside one contestant's forecasts."""
+    """The common truths beside one seed's forecasts."""
     quantiles = np.concatenate([c.quantiles() for c in cells]).astype(float)  # (B, N', H, C, Q)
     point = quantiles[..., shared.task.median]  # (B, N', H, C)
     return Pairs(shared.truth, point, quantiles, tuple(shared.task.levels), shared.scale)
@@ -82,7 +94,8 @@ def nominal(levels: Sequence[float]) -> float:
     return round(high - low, 9) if low < high and abs(low + high - 1) < 1e-9 else 0.0
 
 
-def _scored(cell: Cell) -> Panel:
+def scored(cell: Cell) -> Panel:
+    """The targets of the series that are scored."""
     panel = cell.panel
     place = [panel.series.index(s) for s in cell.scored]
     targets = panel.values[place][:, :, : len(cell.task.targets)]  # (N', T, C)

@@ -1,10 +1,11 @@
-"""Doing the cells that are not done yet; what fails, fails for its own cell alone."""
+"""Doing the cells that are not done yet, bundle by bundle; what fails, fails for its own cell alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pipelines.backtest.cell import Cell, Outcome, run_cell
+from pipelines.backtest.bundle import Outcome, bundles, run_bundle, run_cell
+from pipelines.backtest.cell import Cell
 from pipelines.executors import Executor
 from pipelines.training import FAILURES, worded
 
@@ -28,8 +29,9 @@ def run_cells(found: Sequence[Cell], executor: Executor, told: Callable[[Cell, s
         told(cell, outcome.why)
 
     try:
-        for outcome in executor.each(run_cell, list(waiting.values())):
-            note(outcome)
+        for outcomes in executor.each(run_bundle, bundles(waiting.values())):
+            for outcome in outcomes:
+                note(outcome)
     except FAILURES:  # a worker was killed: the rest one by one, so that it breaks for the culprit alone
         for cell in [c for c in waiting.values() if not c.done]:
             note(_alone(cell, executor))

@@ -10,10 +10,12 @@ import polars as pl
 
 from forecast.evaluation import diebold_mariano, skill_interval
 from pipelines.backtest.cell import Cell
+from pipelines.backtest.cells import of_seeds
 from pipelines.backtest.losses import Common, common, pairs, statistics
 
 MEAN, ALL = 0, "all"  # lead of the mean over all leads, variable of the mean over all variables
 TESTED = ("mae", "mse", "crps")
+SPREAD = ("mae", "mse", "rmse")  # of which the deviation between seeds is told
 Losses = dict[str, np.ndarray]  # per origin, the mean over series: (B, H, C)
 
 
@@ -30,7 +32,7 @@ def scores(
     """One row per contestant, variable and lead, for cells of one horizon.
 
     Args:
-        of: label -> its cells, oldest fit first. reference: one of the labels.
+        of: label -> its cells, as `of_each` gives them. reference: one of the labels.
         leads: those to test; scores are given for all, and for lead 0, the mean over all.
         season, mase: of MASE, see `common`. block: origins per block of tests and bootstrap.
         pool: also a variable `all`, the mean over the variables, which only has a meaning where they share a unit.
@@ -39,7 +41,8 @@ def scores(
         horizon, label, variable, lead, n, mae, mse, rmse, bias, mase; with several levels crps, and of the widest
         central interval coverage, width; for mae, mse, crps `skill_*`, and where tested `p_*` (Diebold-Mariano with
         the correction of Harvey, Leybourne and Newbold, on block means), `low_*`, `high_*` (95 % moving-block
-        bootstrap interval of the skill).
+        bootstrap interval of the skill). Of several seeds all are means over the seeds: of errors, not of forecasts,
+        and tests are on the mean loss; `seeds` is their number, `sd_mae`, ... the deviation between them.
     """
     shared = common(list(of.values()), season, mase)
     order = [reference, *(label for label in of if label != reference)]
@@ -54,7 +57,18 @@ def scores(
 
 
 def _score(cells: Sequence[Cell], shared: Common, pool: bool) -> tuple[dict[str, np.ndarray], Losses]:
-    """Means (H+1, C') by lead and variable, and the losses per origin."""
+    """Means (H+1, C') by lead and variable, and the losses per origin, both the means over the seeds."""
+    each = [_score_one(one, shared, pool) for one in of_seeds(cells)]
+    losses = {name: np.mean([one[1][name] for one in each], axis=0) for name in each[0][1]}
+    table = {name: np.mean([one[0][name] for one in each], axis=0) for name in each[0][0]}
+    table["seeds"] = np.full(table["mae"].shape, len(each))
+    if len(each) > 1:
+        table |= {f"sd_{name}": np.std([one[0][name] for one in each], axis=0, ddof=1) for name in SPREAD}
+    return table, losses
+
+
+def _score_one(cells: Sequence[Cell], shared: Common, pool: bool) -> tuple[dict[str, np.ndarray], Losses]:
+    """The same of one seed."""
     table: dict[str, np.ndarray] = {}
     losses: Losses = {}
     for name, values in statistics(pairs(cells, shared), shared.task.levels):
@@ -117,7 +131,7 @@ def _frame(label: str, table: dict[str, np.ndarray], shared: Common, pool: bool)
         **{name: values.reshape(-1) for name, values in table.items()},
     }
     made = pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None))
-    return made.with_columns(pl.col("n").cast(pl.Int64))
+    return made.with_columns(pl.col("n", "seeds").cast(pl.Int64))
 
 
 def with_skill(table: pl.DataFrame, reference: str) -> pl.DataFrame:

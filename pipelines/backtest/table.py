@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from rich.console import Console
@@ -17,6 +17,12 @@ NOTE = (
     "Skill is 1 - E/E({reference}) on identical pairs; * p < 0.05, ** p < 0.01, *** p < 0.001: Diebold-Mariano with "
     "the correction of Harvey, Leybourne and Newbold, on means over {block} origins, two-sided."
 )
+
+SEEDS = (
+    "Of a model with seeds, errors, tests and CPU seconds are of the mean over {seeds} trainings; sd MAE is the "
+    "deviation between them, mean over leads."
+)
+LEARNING = ("reduce_cpu_s", "check_cpu_s", "fit_cpu_s", "update_cpu_s", "save_cpu_s")
 
 
 def show(sheet: Sheet, console: Console) -> None:
@@ -52,20 +58,39 @@ def _broken(name: str) -> str:
     return f"{before}\n{last}"
 
 
-def sheets(table: pl.DataFrame, costs: pl.DataFrame, leads: Sequence[int], nominal: float) -> list[Sheet]:
+def sheets(
+    table: pl.DataFrame,
+    costs: pl.DataFrame,
+    leads: Sequence[int],
+    nominal: float,
+    about: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[Sheet]:
     """Per horizon and variable one sheet with the leads side by side; without leads one sheet for all horizons.
 
     Args:
         table: from `scores`, with skill. costs: horizon, label, fit_cpu_s, predict_cpu_s, rows.
         leads: to show; none: the means over all leads. nominal: coverage of the interval, 0 without one.
+        about: label -> words by heading, put behind the numbers; see `pipelines.backtest.about`.
     """
     names = table["variable"].unique(maintain_order=True).to_list()
     horizons = table["horizon"].unique().sort().to_list()
-    if not leads:
-        return [_by_horizon(table, costs, v, horizons) for v in ([ALL] if ALL in names else names)]
-    return [
-        _by_lead(table, costs, h, v, leads, nominal) for h in horizons for v in names if v != ALL or len(names) == 1
-    ]
+    if leads:
+        found = [
+            _by_lead(table, costs, h, v, leads, nominal)
+            for h in horizons
+            for v in names
+            if v != ALL or len(names) != 2  # the mean over one variable is that variable
+        ]
+    else:
+        found = [_by_horizon(table, costs, v, horizons) for v in ([ALL] if ALL in names else names)]
+    return [_with_words(sheet, about) for sheet in found] if about else found
+
+
+def _with_words(sheet: Sheet, about: Mapping[str, Mapping[str, str]]) -> Sheet:
+    """A sheet with what is to be known of each contestant behind its numbers."""
+    heads = list(dict.fromkeys(head for words in about.values() for head in words))
+    rows = [(*row, *(about[row[0]].get(head, "") or "-" for head in heads)) for row in sheet.rows]
+    return Sheet(sheet.title, (*sheet.head, *heads), tuple(rows))
 
 
 def ranking(table: pl.DataFrame, leads: Sequence[int]) -> list[str]:
@@ -85,12 +110,15 @@ def _by_lead(
     head = ["model", *(f"MAE {k}" for k in leads), *(f"skill {k}" for k in leads)]
     head += [f"CRPS skill {k}" for k in leads] if crps else []
     head += [f"in {100 * nominal:g} %"] if nominal else []
+    several = _several(here)
+    head += ["seeds", "sd MAE"] if several else []
     rows = []
     for label in ranking(here, leads):
         mine = {row["lead"]: row for row in here.filter(pl.col("label") == label).iter_rows(named=True)}
         row = [label, *(_number(mine[k]["mae"]) for k in leads), *(_skill(mine[k], "mae") for k in leads)]
         row += [_skill(mine[k], "crps") for k in leads] if crps else []
         row += [_percent(mine[MEAN]["coverage"])] if nominal else []
+        row += [str(mine[MEAN]["seeds"]), _number(mine[MEAN]["sd_mae"])] if several else []
         rows.append((*row, *_cost(costs, horizon, label)))
     return Sheet(f"{variable}, horizon {horizon}", (*head, "fit CPU-s", "predict CPU-s"), tuple(rows))
 
@@ -98,10 +126,11 @@ def _by_lead(
 def _by_horizon(table: pl.DataFrame, costs: pl.DataFrame, variable: str, horizons: Sequence[int]) -> Sheet:
     here = table.filter((pl.col("variable") == variable) & (pl.col("lead") == MEAN))
     names = {"MASE": "mase"} if variable != ALL and here["mase"].is_not_null().any() else {}
-    names = {"MSE": "mse", "MAE": "mae", **names}
+    names = {"MSE": "mse", "MAE": "mae", **({"sd MAE": "sd_mae"} if _several(here) else {}), **names}
     head = [
         "model",
         *(f"{name} {h}" for h in horizons for name in (*names, "skill")),
+        *(["seeds"] if _several(here) else []),
         "fit CPU-s",
         "predict CPU-s",
     ]
@@ -112,15 +141,21 @@ def _by_horizon(table: pl.DataFrame, costs: pl.DataFrame, variable: str, horizon
             found = here.filter((pl.col("label") == label) & (pl.col("horizon") == horizon)).rows(named=True)
             row += [_number(found[0][name]) for name in names.values()] if found else ["-"] * len(names)
             row += [_skill(found[0], "mae")] if found else ["-"]
+        row += [str(here.filter(pl.col("label") == label)["seeds"][0])] if _several(here) else []
         rows.append((*row, *_cost(costs, None, label)))
     title = "mean over leads and variables" if variable == ALL else f"{variable}, mean over leads"
     return Sheet(title, tuple(head), tuple(rows))
 
 
+def _several(table: pl.DataFrame) -> bool:
+    """Whether anything was trained more than once."""
+    return "sd_mae" in table.columns
+
+
 def _cost(costs: pl.DataFrame, horizon: int | None, label: str) -> tuple[str, str]:
     mine = costs.filter(pl.col("label") == label)
     mine = mine if horizon is None else mine.filter(pl.col("horizon") == horizon)
-    learnt = mine.select(pl.sum_horizontal("reduce_cpu_s", "fit_cpu_s", "update_cpu_s").sum()).item()
+    learnt = mine.select(pl.sum_horizontal(c for c in LEARNING if c in mine.columns).sum()).item()
     return f"{learnt:.2f}", f"{mine['predict_cpu_s'].sum():.2f}"
 
 

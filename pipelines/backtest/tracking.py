@@ -10,12 +10,16 @@ from pipelines.backtest.scores import MEAN
 from pipelines.protocols import Tracker
 
 CURVES = ("mae", "rmse", "mase", "crps", "coverage", "width", "skill_mae", "skill_crps")
-FINAL = ("mae", "rmse", "mase", "crps", "coverage", "skill_mae", "skill_crps")
+FINAL = ("mae", "rmse", "mase", "crps", "coverage", "skill_mae", "skill_crps", "sd_mae")
+COUNTS = ("fits", "promotions", "refusals", "failures")
 NAMES = {"skill_mae": "skill"}
 
 
 def log(tracker: Tracker, table: pl.DataFrame, costs: pl.DataFrame, nominal: float) -> None:
-    """Log curves by lead, means over the leads and costs; of several horizons each under `h<horizon>/`."""
+    """Log curves by lead, means over the leads and costs; of several horizons each under `h<horizon>/`.
+
+    `costs` are of one seed of each contestant, see `pipelines.backtest.about.per_seed`.
+    """
     horizons = table["horizon"].unique().sort().to_list()
     for row in table.iter_rows(named=True):
         place = f"h{row['horizon']}/" if len(horizons) > 1 else ""
@@ -27,7 +31,8 @@ def log(tracker: Tracker, table: pl.DataFrame, costs: pl.DataFrame, nominal: flo
     for (label,), rows in costs.group_by("label", maintain_order=True):
         spent = {c: float(rows[c].sum()) for c in rows.columns if c.endswith("_cpu_s")}
         total = {"cpu_s": sum(spent.values()), "rows": float(rows["rows"].mean())}  # type: ignore[arg-type]
-        tracker.log(str(label), {**spent, **total}, 0)
+        counts = {c: float(rows[c].fill_null(0).sum()) for c in COUNTS if c in rows.columns}
+        tracker.log(str(label), {**spent, **total, **counts}, 0)
 
 
 def _named(row: dict, names: Sequence[str], place: str, nominal: float) -> dict[str, float]:

@@ -29,6 +29,8 @@ def test_the_chosen_model_stands_beside_persistence_in_every_table(forecast, tmp
     costs = pl.read_parquet(folder / "costs.parquet")
     assert dict(costs.select("label", "rows").rows()) == {"persistence": 400, "climatology": 300}
     assert (folder / "error_by_lead_2.png").stat().st_size > 10_000
+    assert "does not beat persistence: climatology" in (folder / "report.md").read_text()
+    assert "does not beat persistence: climatology" in said.out
 
 
 def test_the_parts_do_not_meet_and_a_second_run_fits_nothing(forecast, tmp_path: Path) -> None:
@@ -81,6 +83,20 @@ def test_mlflow_has_a_child_for_each_model_and_curves_by_lead(forecast, tmp_path
         ("backtest.choose=2050-01-01", "must follow each other"),
         ("series=[JFX]", "did you mean 'JFK'"),
         ("+backtest.models={m:{_target_:os.system}}", "outside the allowed packages"),
+        ("backtest.seeds=0", "backtest.seeds is 0: it must be a whole number of at least 1"),
+        ("backtest.seeds=[1,2]", "backtest.seeds is [1, 2]: it must be a whole number"),
+        ("backtest.pool=maybe", "backtest.pool is 'maybe': it must be true, false, or null"),
+        ("backtest.policies=[never]", "backtest.policies is ['never']: it gives each label a spec"),
+        ("+backtest.policies={p:{_target_:forecast.reduce.Full}}", "backtest.policies.p is no policy"),
+        ("+backtest.policies={p:{_target_:forecast.policy.Every,perod:1h}}", "did you mean 'period'"),
+        ("+backtest.only={persistence:[never]}", "chooses among backtest.policies, and there are none"),
+        ("backtest.report.regimes={crash:soon}", "backtest.report.regimes.crash is 'soon', which is no time"),
+        ("backtest.report.costs_bp=[5,-1]", "backtest.report.costs_bp is [5, -1]: it must be a list of basis points"),
+        ("backtest.report.costs_bp=5", "backtest.report.costs_bp is 5: it must be a list"),
+        ("backtest.report.weekdays=2", "backtest.report.weekdays is 2: it must be true or false"),
+        ("backtest.report.trade=temprature", "did you mean 'temperature'"),
+        ("backtest.report.references=[persistance]", "did you mean 'persistence'"),
+        ("+backtest.report.weekday=true", "did you mean 'weekdays'"),
     ],
 )
 def test_a_wrong_value_is_told_before_anything_is_fitted(forecast, tmp_path: Path, override: str, told: str) -> None:
@@ -125,9 +141,61 @@ def test_predictions_as_issued_are_an_outlook(forecast, monkeypatch, tmp_path: P
     np.testing.assert_allclose(table["mae"], np.ones(36), atol=1e-5)
 
 
+POLICIES = ("+policy@backtest.policies.never=never", "+policy@backtest.policies.daily=every")
+
+
+def test_only_and_train_are_told_beside_policies(forecast, tmp_path: Path) -> None:
+    cases = {
+        "+backtest.only={persistance:[never]}": "did you mean 'persistence'",
+        "+backtest.only={persistence:[nevr]}": "did you mean 'never'",
+        "+backtest.only={persistence:[]}": "give at least one of never, daily",
+        "+backtest.only={persistence:never}": "as a list",
+        "backtest.train=3000": "ask for later fits: drop one",
+    }
+    for override, told in cases.items():
+        said = forecast("backtest", "model=persistence", "reducer=full", *SHORT, *POLICIES, override)
+        assert said.code == 2, override
+        assert told in said.err, override
+    assert not list(tmp_path.rglob("cells/*"))
+
+
+def test_policies_and_seeds_on_real_weather_with_a_report(forecast, tmp_path: Path) -> None:
+    """Each policy has its row, each seed its cell; the report is printed and written; MLflow has all of it."""
+    words = [w for w in SHORT if w != "tracker=none"]
+    model = ("model=mlp", "model.hidden=4", "model.training.epochs=1", "reducer=full", "fleet=walk", "backtest.seeds=2")
+    more = ("backtest.pool=true", "backtest.report.regimes={later: 2013-05-20}", "backtest.every=3")
+    said = forecast("backtest", *model, *words, *POLICIES, *more)
+    assert said.code == 0, said.err
+    folder = tmp_path / "runs/default"
+    table = (folder / "table.md").read_text()
+    for heading in ("seeds", "sd MAE", "policy", "fits", "pretrained on", "all, horizon 2", "retraining, of one seed"):
+        assert heading in table
+    assert ", then by policy (never, daily); origins" in table
+    assert "seeds 0 to 1." in table
+    costs = pl.read_parquet(folder / "costs.parquet")
+    fits = {label: sorted(rows["fits"]) for (label,), rows in costs.group_by("label")}
+    assert fits == {"persistence": [1], "mlp.never": [1, 1], "mlp.daily": [5, 5]}, "98 hours, one fit a day"
+    assert len(list((folder / "cells").iterdir())) == 5
+    report = (folder / "report.md").read_text()
+    said_so = report.split("## What can be said")[1].split("## Tables")[0]
+    sentences = [line[2:] for line in said_so.splitlines() if line.startswith("- ")]
+    assert len(sentences) >= 4, "of every variable and of all"
+    assert all(sentence in said.out for sentence in sentences)
+    assert "retraining: daily, never" in report
+    assert "later" in report
+    from pipelines.trackers.mlflow import MlflowTracker
+
+    runs = MlflowTracker(tmp_path / "runs/mlflow", "walk").runs()
+    by = {row["nowcaster"]: row for row in runs.iter_rows(named=True)}
+    assert (by["mlp.daily"]["metrics.fits"], by["mlp.daily"]["params.policy"]) == (5.0, "daily")
+    assert by["mlp.never"]["metrics.report/mae/temperature"] > 0
+    assert by["mlp.never"]["metrics.sd_mae/temperature"] > 0
+
+
 def test_help_says_what_can_be_set(forecast) -> None:
     out = forecast("backtest", "--help").out
     assert "backtest.cutoffs=1" in out
+    assert "backtest.report.weekdays=false" in out
     assert "site12" in out
 
 

@@ -47,6 +47,7 @@ def test_then_groups_and_keys() -> None:
         "policy=never",
         "policy=on_drift",
         "policy=on_drift_ratio",
+        "policy=on_drift_weeks",
         "policy=weekly",
     ]
 

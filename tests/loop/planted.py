@@ -25,6 +25,7 @@ class Fragile(Persistence):
     """Breaks in `step` ("fit" or "predict") from the time `since` on; `error` names a builtin exception."""
 
     def __init__(self, step: str, since: str, error: str = "KeyError") -> None:
+        super().__init__()
         self.step = step
         self.since = since
         self.error = error

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecast.errors import SchemaError
+from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel
 from forecast.schema import Task, Variable
@@ -123,3 +123,37 @@ def test_climatology_of_a_series_never_seen_is_that_of_all(tmp_path: Path) -> No
     np.testing.assert_array_equal(
         Forecaster.load(tmp_path / "model").predict(panel).quantiles, model.predict(panel).quantiles
     )
+
+
+def market(rows: int = 120) -> Panel:
+    values = np.cumsum(np.random.default_rng(0).normal(size=(2, rows, 3)), axis=1)  # (N, T, V)
+    values[1, -1, 1] = np.nan
+    values[0, 40, 0] = np.nan
+    times = np.datetime64("2024-03-01", "us") + np.arange(rows) * np.timedelta64(1, "h")
+    return Panel(values, times, ("A", "B"), ("open", "high", "close"), HOUR)
+
+
+def test_persistence_of_another_variable_repeats_its_last_value(tmp_path: Path) -> None:
+    """The point, and intervals of the changes from it, by a loop."""
+    panel, task = market(), Task([Variable("high"), Variable("open")], horizon=2, context=4, past=[Variable("close")])
+    model = Persistence({"open": "close"}).fit(panel, task)
+    found = model.predict(panel)
+    np.testing.assert_array_equal(found.point[:, :, 1], np.repeat(panel.values[:, -1:, 2], 2, axis=1))
+    np.testing.assert_array_equal(found.point[:, :, 0], Persistence().fit(panel, task).predict(panel).point[:, :, 0])
+    changes = [panel.values[n, r + 2, 0] - panel.values[n, r, 2] for n in range(2) for r in range(3, 118)]
+    changes = sorted(c for c in changes if not math.isnan(c))
+    rank = math.ceil((len(changes) + 1) * Fraction(9, 10))
+    width = found.quantiles[0, 1, 1] - found.point[0, 1, 1]
+    np.testing.assert_allclose(width[[0, 2]], [changes[-rank], changes[rank - 1]])
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(Forecaster.load(tmp_path / "m").predict(panel).quantiles, found.quantiles)
+
+
+def test_persistence_of_what_there_is_not() -> None:
+    panel, task = market(), Task([Variable("open")], context=4, past=[Variable("close")])
+    with pytest.raises(UnknownNameError, match="variable of persistence 'clos': did you mean 'close'"):
+        Persistence({"open": "clos"}).fit(panel, task)
+    with pytest.raises(UnknownNameError, match="target of persistence 'close'"):
+        Persistence({"close": "open"}).fit(panel, task)
+    assert Persistence({"open": "close"}).traits.multivariate
+    assert not Persistence().traits.multivariate

@@ -213,13 +213,14 @@ def test_schedules_are_torchs():
     assert one_cycle(0.3) == 1.0
 
 
-def test_plateau_is_torchs():
+@pytest.mark.parametrize(("factor", "threshold"), [(0.5, 1e-4), (0.95, 0.1)])
+def test_plateau_is_torchs(factor, threshold):
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=3)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=factor, patience=3, threshold=threshold)
     losses = [2.0, 1.0, 1.1, 1.0, 1.2, 0.99999, 1.1, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.7, 0.8, 0.9, 0.4]
     for count, loss in enumerate(losses, 1):
         theirs.step(loss)
-        assert plateau(losses[:count], 3) == optimiser.param_groups[0]["lr"]
+        assert plateau(losses[:count], 3, factor, threshold) == optimiser.param_groups[0]["lr"]
 
 
 @pytest.mark.parametrize("members", [1, 3])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
 import numpy as np
 
 from forecast.forecaster import Traits
 from forecast.panel import Panel
+from forecast.portrait import Matrix
 from forecast.schema import Task
+from forecast.together import Fit
 from forecast.windows import Windows
 from models.persistence import Persistence
+from tests.loop.planted import Sociable
 
 
 class Raises(Persistence):
@@ -31,7 +35,9 @@ class Dies(Persistence):
 class Patchy(Persistence):
     """Forecasts the first series alone, so that the others' pairs are not common to all."""
 
-    traits = Traits(learns=False, regional=True)
+    def __init__(self) -> None:
+        super().__init__()
+        self.traits = Traits(learns=False, regional=True)
 
     def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
         super()._fit(panel, task, warm)
@@ -39,3 +45,40 @@ class Patchy(Persistence):
 
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         return super()._predict(windows, task) + 0.1
+
+
+class Chancy(Sociable):
+    """The mean of the newest day, off by a draw of its seed; fitted in one pass with its like."""
+
+    traits = Traits(seeded=True)
+
+    def __init__(self, seed: int = 0, spread: float = 1.0, breaks: str = "") -> None:
+        super().__init__(breaks)
+        self.seed, self.spread = seed, spread
+
+    @classmethod
+    def _fit_together(cls, fits: Sequence[Fit]) -> None:
+        super()._fit_together(fits)
+        for fit in fits:
+            cls._shift(fit.model)
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        self._shift(self)
+
+    @staticmethod
+    def _shift(model: Chancy) -> None:
+        model.level_ = model.level_ + model.spread * np.random.default_rng(model.seed).normal()
+
+
+class Shown(Persistence):
+    """Shows the correlation of its targets in the rows it was fitted on, and how many rows those were."""
+
+    def _fit(self, panel: Panel, task: Task, warm: bool) -> None:
+        super()._fit(panel, task, warm)
+        rows = panel.values[0, :, : len(task.targets)]  # (T, C)
+        self.shown_ = np.corrcoef(rows[~np.isnan(rows).any(1)].T), len(panel.times), task.target_names
+
+    def portrait(self) -> dict[str, Matrix]:
+        graph, rows, names = self.shown_
+        return {"graph": Matrix(graph, names, names), "rows": Matrix([[rows]], ["all"], ["rows"])}

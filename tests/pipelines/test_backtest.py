@@ -18,8 +18,10 @@ from forecast.metrics import naive_scale
 from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
 from forecast.spec import ALLOWED, from_spec
-from pipelines.backtest.cell import Cell, run_cell
-from pipelines.backtest.cells import Contestant, cells, of_each
+from pipelines.backtest.bundle import run_cell
+from pipelines.backtest.cell import Cell
+from pipelines.backtest.cells import cells, of_each
+from pipelines.backtest.contestants import Contestant
 from pipelines.backtest.data import standardised
 from pipelines.backtest.plan import Split, row_of
 from pipelines.backtest.reducing import reducing

@@ -1,0 +1,70 @@
+"""Head-wise cells by the CUDA and Triton kernels of the package `flashrnn`, where there is a GPU and the package.
+
+Source: Poeppel, Beck and Hochreiter, "FlashRNN: Optimizing traditional RNNs on modern hardware", arXiv 2412.07752.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from forecast.errors import SchemaError, UnknownNameError
+
+BACKENDS = ("auto", "torch", "flashrnn")
+FUSED = (16, 32, 64)  # widths of a head that the one fused kernel takes which is not compiled anew for each batch size
+
+
+def checked(backend: str) -> str:
+    """`backend` if it is known.
+
+    Raises:
+        UnknownNameError: another name.
+    """
+    if backend not in BACKENDS:
+        raise UnknownNameError("backend", backend, BACKENDS)
+    return backend
+
+
+def chosen(backend: str, x: Tensor) -> bool:
+    """Whether the package computes `x`.
+
+    Raises:
+        SchemaError: `flashrnn` without the package or with `x` not on a CUDA device.
+    """
+    if backend == "torch" or (backend == "auto" and not x.is_cuda):
+        return False
+    there = importlib.util.find_spec("flashrnn") is not None
+    if backend == "flashrnn" and not (there and x.is_cuda):
+        lacks = f"the numbers lie on '{x.device}'" if there else "the package is not installed"
+        raise SchemaError(
+            f"backend flashrnn needs the package `flashrnn` and a CUDA device, here {lacks}: "
+            "install nowcastle[flashrnn] on a machine with a GPU, or take backend auto or torch"
+        )
+    return there
+
+
+def flash_sequence(function: str, x: Tensor, weights: Sequence[Tensor], kernel: str | None = None) -> Tensor:
+    """Hidden states (M, B, L, P) of x (M, B, L, D), each member a head of the package's one cell.
+
+    Args:
+        function: lstm or slstm. weights: input's (M, 4P, D), hidden's (M, 4P, P), bias (M, 4P); gates i, f, z, o.
+        kernel: the package's name of it; None for a fused one where it takes P, and the general one elsewhere.
+    """
+    from flashrnn import flashrnn
+
+    weight_ih, weight_hh, bias = weights
+    members, width = weight_hh.shape[0], weight_hh.shape[-1]
+    with torch.autocast(x.device.type, enabled=False):
+        given = torch.einsum("mbld,mgd->blgm", x.to(bias.dtype), weight_ih)  # (B, L, 4P, M)
+        states, _ = flashrnn(
+            given.unflatten(2, (4, width)).transpose(3, 4).contiguous(),  # (B, L, 4, M, P)
+            weight_hh.view(members, 4, width, width).transpose(0, 1).contiguous(),  # (4, M, P, P)
+            bias.view(members, 4, width).transpose(0, 1).contiguous(),  # (4, M, P)
+            function=function,
+            backend=kernel or ("triton_fused" if width in FUSED else "cuda"),
+            dtype=str(bias.dtype).removeprefix("torch."),
+        )
+    return states[0].permute(2, 0, 1, 3)  # of (S, B, L, M, P), the first of S is the hidden state
