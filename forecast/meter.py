@@ -114,7 +114,8 @@ class Meter:
         """Charges the block to owners that all use its result; each counts one call.
 
         Args:
-            owners: who, an owner named twice once. weights: in proportion to what; in equal parts without.
+            owners: who, an owner named twice once. weights: in proportion to what, one for each name, those of an owner
+                named twice added up; in equal parts without.
 
         Raises:
             SchemaError: no owner, or weights that are no shares. And as `charge`.
@@ -203,9 +204,12 @@ def _shares(owners: Sequence[str], phase: Phase | str, weights: Sequence[float] 
     if weights is None:
         return dict.fromkeys(owners, 1 / len(set(owners)))
     total = sum(weights)
-    if len(weights) != len(set(owners)) or not total > 0 or min(weights) < 0:
-        raise SchemaError(f"weights {list(weights)[:5]} do not share a charge among {len(set(owners))} owners")
-    return {owner: weight / total for owner, weight in zip(owners, weights, strict=True)}
+    if len(weights) != len(owners) or not total > 0 or min(weights) < 0:
+        raise SchemaError(f"weights {list(weights)[:5]} do not share a charge among {len(owners)} owners")
+    shares = dict.fromkeys(owners, 0.0)
+    for owner, weight in zip(owners, weights, strict=True):
+        shares[owner] += weight / total
+    return shares
 
 
 def _phase(name: Phase | str) -> Phase:

@@ -15,8 +15,8 @@ from forecast.policy import Policy
 from forecast.reduce import Reducer
 from forecast.schema import Task, Variable, duration
 from forecast.spec import ALLOWED, from_spec, to_spec
-from pipelines.backtest.contestants import contestants
 from pipelines.backtest.checking import check_settings
+from pipelines.backtest.contestants import contestants
 from pipelines.backtest.plan import Split
 from pipelines.build import build_fleet
 from pipelines.checking import KEYS, check_targets, checked

@@ -219,6 +219,10 @@ def test_shares_follow_the_weights() -> None:
     with meter.charge_shared(["a", "b", "c"], "fit", [3, 1, 0]):
         now[0] += 8.0
     assert {row["owner"]: row["cpu_s"] for row in meter.record()["charges"]} == {"a": 6.0, "b": 2.0, "c": 0.0}
+    with meter.charge_shared(["a", "b", "a"], "save", [1, 2, 1]):  # named twice: both weights are a's
+        now[0] += 8.0
+    saved = [row for row in meter.record()["charges"] if row["phase"] == "save"]
+    assert {row["owner"]: row["cpu_s"] for row in saved} == {"a": 4.0, "b": 4.0}
     for weights in ([1], [0, 0, 0], [2, -1, 1]):
         with pytest.raises(SchemaError, match="do not share"), meter.charge_shared(["a", "b", "c"], "fit", weights):
             pass

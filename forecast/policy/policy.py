@@ -55,10 +55,12 @@ class Policy(ABC):
     """Base of retraining rules.
 
     `challenges`: a freshly trained model must beat the champion on rows neither was trained on, before it
-    takes over; else it takes over at once. `check_window`: how many rows that comparison covers.
+    takes over; else it takes over at once. `check_window`: how many rows that comparison covers. `clocked`: decisions
+    follow from times alone, whatever the errors are, so that they are known in advance.
     """
 
     challenges: ClassVar[bool] = False
+    clocked: ClassVar[bool] = False
     check_window: int = 24
 
     @final

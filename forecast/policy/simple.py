@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import ClassVar
 
 from forecast.policy.policy import Action, Decision, Policy, Situation
 from forecast.schema import duration
@@ -11,6 +12,8 @@ from forecast.schema import duration
 class Always(Policy):
     """Retrain in every slot: the reference of cost and error."""
 
+    clocked: ClassVar[bool] = True
+
     def _decide(self, now: Situation) -> Decision:
         return Decision(Action.RETRAIN, "every slot")
 
@@ -18,12 +21,16 @@ class Always(Policy):
 class Never(Policy):
     """Train once."""
 
+    clocked: ClassVar[bool] = True
+
     def _decide(self, now: Situation) -> Decision:
         return Decision(Action.KEEP, "trained once")
 
 
 class Every(Policy):
     """Retrain by the clock, every `period` (a timedelta or text such as "24h") since the last training."""
+
+    clocked: ClassVar[bool] = True
 
     def __init__(self, period: timedelta | str) -> None:
         self.period = duration(period)

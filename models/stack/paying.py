@@ -4,8 +4,8 @@ Measured by `benchmarks/fleet_training.py --sweep` (batch 64, one thread, CPU ms
 in the best stack): MLP hidden 64 1.83 and 0.23, 256 2.7 and 1.1, 512 5.2 and 3.4, 1024 12.9 and 11.6; LSTM of two
 layers hidden 16 3.4 and 0.55, 64 6.4 and 3.9, 128 13.6 and 12.5, 256 34.8 and 47.8. So what counts is the arithmetic of
 a step: a stack saves the calls, and its products are no faster than a large network's own. At batch 16 that holds for
-larger networks too: an encoder-decoder of two rectified LSTMs of width 200 (502,601 parameters) took 8.8 ms alone, 6.5 in
-a stack of three, 6.1 of six, 7.3 of ten.
+larger networks too: an encoder-decoder of two rectified LSTMs of width 200 (502,601 parameters) took 8.8 ms alone,
+6.5 in a stack of three, 6.1 of six, 7.3 of ten.
 """
 
 from __future__ import annotations

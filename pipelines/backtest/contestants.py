@@ -56,7 +56,7 @@ def contestants(config: Mapping[str, Any], choices: Mapping[str, str], allowed: 
             for p in allowed_to[m] if _learns(model, allowed_to[m], allowed) else [""]:
                 parts = [m, *([r] if len(reducers) > 1 else []), *([p] if p and len(asked["policies"]) > 1 else [])]
                 labels = {"model": m, "reducer": r, **({"policy": p} if p else {})}
-                walk = Walk(asked["policies"][p], asked["history"], config["refit"]) if p else None
+                walk = _walk(asked["policies"][p], config, allowed) if p else None
                 found.append(_contestant(".".join(parts), model, reducer, labels, asked, allowed, walk))
     _check_names([one.label for one in found], str(asked["reference"]))
     return found
@@ -76,6 +76,12 @@ def _contestant(
     from_spec(reducer, allowed)
     seeds = asked["seeds"] if seeded(one) else 1
     return Contestant(label, model, reducer, labels, walk, seeds, one.traits.pretrained)
+
+
+def _walk(policy: dict[str, Any], config: Mapping[str, Any], allowed: tuple[str, ...]) -> Walk:
+    """Where nothing is compared there is no refit to leave out: the setting makes no other cell."""
+    built: Policy = from_spec(policy, allowed)
+    return Walk(policy, config["backtest"]["history"], config["refit"] or not built.challenges)
 
 
 def _learns(model: dict[str, Any], policies: Sequence[str], allowed: tuple[str, ...]) -> bool:

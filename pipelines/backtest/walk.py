@@ -3,7 +3,8 @@
     settle -> decide -> (reduce -> train -> promote) -> (update) -> predict
 
 Every step uses the rows up to its origin and nothing later. Trainings go through `pipelines.training`, those of the
-seeds of one contestant side by side: they walk together, and what retrains in the same step is trained in one pass.
+seeds of one contestant side by side: they walk together, and what retrains in the same step is trained in one pass;
+where a policy goes by the clock, all its trainings are (pipelines/backtest/early.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from forecast.policy import Action
 from forecast.reduce import reduced
 from forecast.spec import from_spec
 from pipelines.backtest.cell import Cell, Result
+from pipelines.backtest.early import trained_early
 from pipelines.backtest.walker import Walker
 from pipelines.training import FAILURES, Trained, TrainingOutcome, train_together, worded
 
@@ -28,11 +30,16 @@ def walked(cells: Sequence[Cell], meter: Meter) -> list[Result | str]:
     root = first.folder / f"{first.key}.walk"
     shutil.rmtree(root, ignore_errors=True)  # of a walk that was killed
     try:
+        early = trained_early(walkers, lambda walker, b: _charged(walker, b, meter), root, meter)
         for b in range(len(first.stretch.origins)):
             going = [walker for walker in walkers if not walker.failure]
             chosen = [walker for walker in going if walker.decide(b).action == Action.RETRAIN]
-            if chosen:
-                _retrain(chosen, b, root, meter)
+            for walker in chosen:
+                if (walker.cell.key, b) in early:
+                    walker.ended(*early[walker.cell.key, b], b, root)
+            later = [walker for walker in chosen if (walker.cell.key, b) not in early]
+            if later:
+                _retrain(later, b, root, meter)
             for walker in going:
                 if not walker.failure:
                     walker.forecast(b)
@@ -54,6 +61,11 @@ def _retrain(chosen: Sequence[Walker], b: int, root: Path, meter: Meter) -> None
         meter.absorb(done.record, child=False)
     for walker, outcome in zip(chosen, done.outcomes, strict=True):
         walker.ended(outcome, rows, b, root)
+
+
+def _charged(walker: Walker, b: int, meter: Meter) -> tuple[Panel, int]:
+    with meter.charge(walker.cell.key, Phase.REDUCE):
+        return _history(walker.cell, b)
 
 
 def _history(cell: Cell, b: int) -> tuple[Panel, int]:

@@ -171,7 +171,7 @@ def test_seeds_walk_side_by_side_and_each_as_it_would_alone(tmp_path: Path) -> N
     together = made(tmp_path / "a", model, every("20h"), seeds=3)
     planted.Sociable.passes.clear()
     assert [o.why for o in run_bundle(together)] == ["", "", ""]
-    assert planted.Sociable.passes == [3, 3, 3], "three trainings, each one pass of three"
+    assert planted.Sociable.passes == [9], "three trainings of three seeds, all in one pass"
     alone = done(tmp_path / "b", model, every("20h"), seeds=3)
     for mine, own in zip(together, alone, strict=True):
         assert mine.key == own.key
