@@ -69,9 +69,13 @@ bench: $(VENV)/.installed-test  ## every benchmark; figures go to benchmarks/res
 	done
 
 .PHONY: notebook
-notebook: $(VENV)/.installed-test  ## execute the notebook afresh from its script
-	@cd notebooks && $(ONE_THREAD) ../$(BIN)/jupytext --quiet --to ipynb first_look.py
-	@cd notebooks && $(ONE_THREAD) MPLBACKEND= ../$(BIN)/jupyter-execute --inplace first_look.ipynb
+notebook: $(VENV)/.installed-test  ## execute the notebooks afresh from their scripts; ARGS=stocks.py: this one
+	@cd notebooks && for script in $(or $(ARGS),*.py); do \
+		done=$${script%.py}.ipynb; \
+		$(ONE_THREAD) ../$(BIN)/jupytext --quiet --to ipynb --output .$$done $$script && \
+		$(ONE_THREAD) MPLBACKEND= ../$(BIN)/jupyter-execute --inplace .$$done && mv .$$done $$done || \
+		{ rm -f .$$done; echo "$$script failed: $$done stays as it was" >&2; exit 1; }; \
+	done
 
 .PHONY: clean
 clean:  ## remove .venv, caches and build products; runs/ stays

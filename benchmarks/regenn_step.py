@@ -36,7 +36,6 @@ class Naive(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.source = GraphSoftEvolution(VARIABLES, WINDOW, dropout=0.1)
-        self.source.dropout = nn.Dropout(0.1)
         self.encoder = nn.TransformerEncoderLayer(WINDOW, 1, 2048, 0.1)
         self.gate = nn.LSTM(WINDOW, STRIDE, bidirectional=True, batch_first=True)
         self.sequencer = nn.LSTM(VARIABLES, VARIABLES, bidirectional=True, batch_first=True)

@@ -33,7 +33,7 @@ class UnknownNameError(ForecastError, LookupError):
 
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'? " if near else ""
         super().__init__(f"unknown {kind} '{given}': {hint}known: {', '.join(known) or 'none'}")
 

@@ -171,9 +171,16 @@ class Forecaster(ABC):
             out += self._forecasts(windows_at(panel, task, rows[start : start + chunk]), task, asked)
         return out
 
+    @final
     def portrait(self) -> dict[str, Matrix]:
-        """What a fitted model shows of itself, as matrices by name; most show nothing."""
-        return {}
+        """What a fitted model shows of itself, as matrices by name; most show nothing.
+
+        Raises:
+            NotFittedError: not fitted.
+        """
+        if self.task_ is None:
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(panel, task) before portrait()")
+        return self._portrait()
 
     @final
     def save(self, folder: Path | str) -> None:
@@ -229,6 +236,10 @@ class Forecaster(ABC):
 
         Quantiles that cross are put in order around the median, which stays as it was given.
         """
+
+    def _portrait(self) -> dict[str, Matrix]:
+        """See `portrait`; a model with others inside shows what they show."""
+        return {}
 
     @abstractmethod
     def _save(self, folder: Path) -> None:

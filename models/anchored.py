@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel, moment
+from forecast.portrait import Matrix
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, truth_at
 from models.inside import read_inside, said, write_inside
@@ -97,6 +98,9 @@ class Anchored(Forecaster):
 
     def _update(self, panel: Panel, task: Task) -> None:
         self.model_ = deepcopy(self.model_).update(panel)
+
+    def _portrait(self) -> dict[str, Matrix]:
+        return self.model_.portrait()
 
     def _save(self, folder: Path) -> None:
         write_inside(self.model_, folder)

@@ -11,6 +11,7 @@ import numpy as np
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
+from forecast.portrait import Matrix
 from forecast.schema import Task
 from forecast.windows import Windows
 from models.inside import read_inside, said, write_inside
@@ -57,6 +58,10 @@ class Combination(Forecaster):
     def _predict(self, windows: Windows, task: Task) -> np.ndarray:
         found = [said(member, windows, task) for member in self.fitted_.values()]  # each (B, N, H, C, Q)
         return np.asarray(WAYS[self.by](np.stack(found), axis=0))
+
+    def _portrait(self) -> dict[str, Matrix]:
+        """What the members show, each name behind its member's."""
+        return {f"{name} {kind}": shown for name, one in self.fitted_.items() for kind, shown in one.portrait().items()}
 
     def _save(self, folder: Path) -> None:
         for i, member in enumerate(self.fitted_.values()):

@@ -13,6 +13,7 @@ from forecast.conformal import Adaptive, Tracking, quantiles
 from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster
 from forecast.panel import Panel, moment
+from forecast.portrait import Matrix
 from forecast.schema import Task
 from forecast.windows import Windows, training_rows, truth_at
 from models.arrays import by_name
@@ -156,6 +157,9 @@ class Conformal(Forecaster):
         shape = (len(self.series_), task.horizon, len(task.targets), len(task.levels))
         offsets = self.state_["offsets"].reshape(shape)  # (N, H, C, Q)
         return values + by_name(offsets, self.series_, windows.series, offsets.mean(0))
+
+    def _portrait(self) -> dict[str, Matrix]:
+        return self.model_.portrait()
 
     def _save(self, folder: Path) -> None:
         write_inside(self.model_, folder)

@@ -88,8 +88,8 @@ class HeadwiseLSTM(nn.Module):
         backend: torch; flashrnn, the package's kernels; auto, those where there is a GPU and the package.
 
     Raises:
-        SchemaError: a width that the heads do not divide; from `forward`, a backend that is not there.
-        UnknownNameError: another backend.
+        SchemaError: sizes below 1, a width that the heads do not divide; from `forward`, a backend that is not there,
+            values of another shape. UnknownNameError: another backend.
 
     >>> HeadwiseLSTM(3, 8, heads=2)(torch.zeros(5, 6, 3)).shape
     torch.Size([5, 6, 8])

@@ -31,7 +31,8 @@ class Cell:
             and the package.
 
     Raises:
-        UnknownNameError: another kind, forget gate or backend. SchemaError: heads below 1, or of the kind lstm.
+        UnknownNameError: another kind, forget gate or backend. SchemaError: heads below 1; heads, forget gate or
+            backend of a kind that has none.
 
     >>> Cell("slstm", heads=2).layers(3, 8, layers=1, dropout=0.0)(torch.zeros(1, 5, 6, 3)).shape
     torch.Size([1, 5, 6, 8])
@@ -45,13 +46,17 @@ class Cell:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UnknownNameError("kind of cell", self.kind, KINDS)
-        if self.heads < 1 or (self.kind == "lstm" and self.heads > 1):
+        if not isinstance(self.heads, int) or self.heads < 1 or (self.kind == "lstm" and self.heads > 1):
             raise SchemaError(
                 f"cell.heads is {self.heads}: the kind lstm has 1 head, headwise and slstm have 1 or more that divide "
                 "the hidden width"
             )
         checked(self.backend)
         forget_gate(self.forget, self.backend)
+        if self.kind != "slstm" and self.forget != "sigmoid":
+            raise SchemaError(f"cell.forget is {self.forget}: only the kind slstm has that choice, this is {self.kind}")
+        if self.kind == "lstm" and self.backend == "flashrnn":
+            raise SchemaError("cell.backend is flashrnn: the kind lstm is computed by torch, headwise has it")
 
     def layers(self, inputs: int, hidden: int, layers: int, dropout: float) -> stack.LSTM | Headwise:
         """Layers of it, one above the other: (M, B, L, inputs) -> (M, B, L, hidden)."""
@@ -78,7 +83,7 @@ class LSTM(Network):
         cell: the recurrent part; an LSTM, or one with heads.
 
     Raises:
-        UnknownNameError: another head. SchemaError: a width that the cell's heads do not divide; from `fit`, when the
+        UnknownNameError: another head. SchemaError: no cell, a width that its heads do not divide; from `fit`, when the
             loss becomes NaN or infinite.
 
     Source: Hochreiter and Schmidhuber, "Long short-term memory" (1997); sizes of the nowcasting experiment,
@@ -109,6 +114,8 @@ class LSTM(Network):
     ) -> None:
         if head not in HEADS:
             raise UnknownNameError("head", head, HEADS)
+        if not isinstance(cell, Cell):
+            raise SchemaError(f"cell is {cell!r}: give Cell(kind, ...) of models.lstm, such as Cell('slstm', heads=4)")
         if hidden % cell.heads:
             raise SchemaError(f"hidden width {hidden} cannot be divided into {cell.heads} heads: take a multiple")
         self.hidden, self.layers, self.dropout, self.head, self.cell = hidden, layers, dropout, head, cell

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from forecast.conformal import quantiles, with_all_leads
-from forecast.errors import UnknownNameError
+from forecast.errors import SchemaError, UnknownNameError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.schema import Task
@@ -29,7 +29,8 @@ class Persistence(Forecaster):
             target itself: the next opening is nearer to the last close. None: each target its own.
 
     Raises:
-        UnknownNameError: at fit, a key that is no target, or a variable that the task does not have.
+        SchemaError: `of` is a name alone. UnknownNameError: at fit, a key that is no target, or a variable that the
+            task does not have.
 
     >>> from forecast.checks import synthetic_panel, synthetic_task
     >>> panel = synthetic_panel()
@@ -42,6 +43,8 @@ class Persistence(Forecaster):
     of: Mapping[str, str] | None = None
 
     def __init__(self, of: Mapping[str, str] | None = None) -> None:
+        if of is not None and not isinstance(of, Mapping):
+            raise SchemaError(f"of is {of!r}: say which target takes which variable's value, e.g. {{open: close}}")
         self.of = of
         self.traits = replace(Persistence.traits, multivariate=bool(of))
 

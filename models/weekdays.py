@@ -25,6 +25,7 @@ from models.inside import read_inside, said, write_inside
 from models.persistence import Persistence
 
 DAY, STEP = timedelta(days=1), timedelta(days=7) / 5
+NAMES = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 POINT = Persistence()
 
 
@@ -44,7 +45,8 @@ class Weekdays(Forecaster):
         model: any Forecaster; it is copied, never fitted itself.
 
     Raises:
-        SchemaError: at fit, a context of fewer than three days, which may hold no weekday.
+        SchemaError: at fit, a context of fewer than three days, which may hold no weekday; a panel with twice as many
+            values on a Saturday or Sunday as on some weekday: its days are others than Monday to Friday.
 
     >>> import numpy as np
     >>> from forecast.schema import Variable
@@ -103,7 +105,7 @@ class Weekdays(Forecaster):
         leads = np.maximum(np.cumsum(coming(at, task.horizon) < 5, axis=1), 1) - 1  # (B, H)
         return np.take_along_axis(said(self.model_, shown, inner), leads[:, None, :, None, None], axis=2)
 
-    def portrait(self) -> dict[str, Matrix]:
+    def _portrait(self) -> dict[str, Matrix]:
         return self.model_.portrait()
 
     def _save(self, folder: Path) -> None:
@@ -148,6 +150,7 @@ def packed(panel: Panel, task: Task) -> tuple[Panel, Task]:
     seen = training_span(panel, task, rows) & (np.arange(len(known)) < len(known) - known[::-1].argmax())  # (T,)
     values[:, ~seen] = np.nan
     days = weekday(panel.times)  # (T,)
+    _check_days(days[known])
     values = _filled(values, days, task.patience)  # (N, T, V)
     values[:, ~seen] = np.nan
     keep = np.zeros(len(days), bool)
@@ -169,6 +172,17 @@ def weekday(times: np.ndarray) -> np.ndarray:
     [0, 6]
     """
     return (times.astype("datetime64[D]").astype(np.int64) + 3) % 7  # 1970 began on a Thursday
+
+
+def _check_days(days: np.ndarray) -> None:
+    """Refuse weekdays (T,) of the rows with values that are no market's of Monday to Friday, whole weeks of them."""
+    counts = np.bincount(days, minlength=7)  # (7,)
+    rare, often = int(counts[:5].argmin()), 5 + int(counts[5:].argmax())
+    if counts[often] > 4 + 2 * counts[rare]:
+        raise SchemaError(
+            f"{counts[often]} {NAMES[often]} have values, {counts[rare]} {NAMES[rare]} do: Weekdays is for Monday to "
+            "Friday in UTC. If the dates were read in another zone, read them with zone: UTC; else take the model alone"
+        )
 
 
 def evened(times: np.ndarray) -> np.ndarray:

@@ -41,7 +41,9 @@ class Views:
     @property
     def starts(self) -> list[tuple[str, np.datetime64]]:
         """Labels and first moments in the order of time."""
-        return sorted(((label, _moment(label, at)) for label, at in self.regimes.items()), key=lambda pair: pair[1])
+        return sorted(
+            ((str(label), _moment(label, at)) for label, at in self.regimes.items()), key=lambda pair: pair[1]
+        )
 
 
 @dataclass(frozen=True)

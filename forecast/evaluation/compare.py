@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecast.evaluation.blocks import block_means
 from forecast.evaluation.bootstrap import skill_interval
 from forecast.evaluation.confidence import model_confidence_set
 from forecast.evaluation.ground import ABSOLUTE, SQUARED, UNIT, Ground
@@ -24,8 +25,10 @@ class Versus:
     Args:
         reference: its label. labels: of the A others.
         skill: (A, 2, V, C') in MAE and RMSE, for every view.
-        low, high: (A, 2, C') 95 % interval of the skill over everything; NaN with fewer than 8 origins.
+        low, high: (A, 2, C') 95 % interval of the skill over everything; NaN with fewer than 8 blocks of origins.
         p: (A, 2, V', C') Diebold-Mariano, of the tested views. holm: adjusted for the A contestants.
+        lower: (A, 2, V', C') whether the losses that are tested are the lower ones. Origins with few truths weigh as
+            much as others there, unlike in the skill: rarely the two point in opposite directions.
     """
 
     reference: str
@@ -35,6 +38,7 @@ class Versus:
     high: np.ndarray
     p: np.ndarray
     holm: np.ndarray
+    lower: np.ndarray
 
     def verdict(self, place: int, kind: int, column: int) -> str:
         """In words, over everything.
@@ -43,14 +47,17 @@ class Versus:
         it, after the correction for the number of contestants.
         """
         skill, p, adjusted = (x[place, kind, 0, column] for x in (self.skill, self.p, self.holm))
+        lower = self.lower[place, kind, 0, column]
         if np.isnan(skill):
             return "-"
         if skill <= 0:
-            return f"does not beat {self.reference}{', is worse' if adjusted < LEVEL else ''}"
+            return f"does not beat {self.reference}{', is worse' if adjusted < LEVEL and not lower else ''}"
         if np.isnan(p):
             return f"ahead of {self.reference}, too few origins for a test"
-        if adjusted < LEVEL:
+        if adjusted < LEVEL and lower:
             return f"beats {self.reference}"
+        if not lower:
+            return f"ahead of {self.reference}, but not in the mean over origins that is tested"
         return f"ahead of {self.reference}, may be chance" + (f" among {len(self.labels)}" if p < LEVEL else "")
 
 
@@ -61,18 +68,20 @@ def against(reference: Measured, others: Sequence[Measured], block: int) -> Vers
         block: origins per block of the tests; see `block_of_tests` and `block_of_draws`.
     """
     ground = reference.ground
-    lead, drawn = ground.question.overlap, block_of_draws(ground, block)
-    theirs = reference.losses()  # (2, V', B, C')
-    p = np.stack([_p_values(one.losses(), theirs, lead, block_of_tests(ground, block)) for one in others])
+    lead, blocks = ground.question.overlap, block_of_tests(ground, block)
+    theirs = np.moveaxis(reference.losses(), 2, 0)  # (B, 2, V', C')
+    losses = [np.moveaxis(one.losses(), 2, 0) for one in others]  # A of (B, 2, V', C')
+    p = np.stack([diebold_mariano(mine, theirs, lead, blocks) for mine in losses])
+    lower = np.stack([_mean(block_means(mine - theirs, blocks)) < 0 for mine in losses])
     mine = np.stack([one.per_origin[:, 0] for one in others])  # (A, 2, B, C')
     same = np.broadcast_to(reference.per_origin[:, 0], mine.shape)
-    low, high = skill_interval(np.moveaxis(mine, 2, 0), np.moveaxis(same, 2, 0), drawn)  # (A, 2, C')
-    if len(ground.question.origins) < FEWEST:
-        low, high = np.full(low.shape, np.nan), np.full(high.shape, np.nan)
+    low, high = skill_interval(np.moveaxis(mine, 2, 0), np.moveaxis(same, 2, 0), block_of_draws(ground, block))
+    few = _blocks(theirs[:, :, 0], blocks) < FEWEST  # (2, C')
+    low, high = (np.where(few, np.nan, end) for end in (low, high))  # (A, 2, C')
     low[:, SQUARED], high[:, SQUARED] = _root(low[:, SQUARED]), _root(high[:, SQUARED])
     skill = np.stack([one.skill(reference) for one in others])
     labels = tuple(one.answer.label for one in others)
-    return Versus(reference.answer.label, labels, skill, low, high, p, holm(p))
+    return Versus(reference.answer.label, labels, skill, low, high, p, holm(p), lower)
 
 
 def block_of_tests(ground: Ground, block: int) -> int:
@@ -86,14 +95,14 @@ def block_of_draws(ground: Ground, block: int) -> int:
 
 
 def confidence(measured: Sequence[Measured], block: int) -> np.ndarray:
-    """(A, 2, C') p-values of the model confidence set over everything; see `model_confidence_set`."""
+    """(A, 2, C') p-values of the model confidence set over everything; NaN with fewer than 8 blocks of origins."""
     ground = measured[0].ground
     losses = np.stack([one.losses()[:, 0] for one in measured])  # (A, 2, B, C')
     found = np.full((len(measured), 2, losses.shape[3]), np.nan)
-    for kind in (ABSOLUTE, SQUARED):
-        for column in range(losses.shape[3]):
-            here = losses[:, kind, :, column].T  # (B, A)
-            found[:, kind, column] = model_confidence_set(here, block_of_draws(ground, block))
+    enough = _blocks(np.moveaxis(losses[0], 1, 0), block_of_tests(ground, block)) >= FEWEST  # (2, C')
+    for kind, column in np.argwhere(enough):
+        here = losses[:, kind, :, column].T  # (B, A)
+        found[:, kind, column] = model_confidence_set(here, block_of_draws(ground, block))
     return found
 
 
@@ -106,10 +115,16 @@ def left_out(ground: Ground) -> list[tuple[str, str]]:
     ]
 
 
-def _p_values(mine: np.ndarray, theirs: np.ndarray, lead: int, block: int) -> np.ndarray:
-    """(2, V', C') of losses (2, V', B, C')."""
-    a, b = (np.moveaxis(x, 2, 0) for x in (mine, theirs))  # (B, 2, V', C')
-    return diebold_mariano(a, b, lead, block)
+def _blocks(losses: np.ndarray, block: int) -> np.ndarray:
+    """Blocks of origins in which (B, ...) has any value: (...,)."""
+    return np.asarray((~np.isnan(block_means(losses, block))).sum(axis=0))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """(K, ...) over the first axis, NaN left out; NaN where there is nothing."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.asarray(np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan))
 
 
 def _root(skill: np.ndarray) -> np.ndarray:

@@ -6,7 +6,9 @@ import numpy as np
 
 from forecast.evaluation.compare import block_of_draws, block_of_tests
 from forecast.evaluation.findings import Findings
+from forecast.evaluation.paired import FEWEST
 from forecast.evaluation.question import Question
+from forecast.evaluation.titles import raw_too
 from forecast.evaluation.words import listed, number, seconds, span
 
 
@@ -42,7 +44,8 @@ def notes(found: Findings) -> list[str]:
     unit = ", each series in units of its naive error in the history" if many or found.ground.pool else ""
     said = [
         f"Skill is 1 - E / E({asked.reference}) on identical pairs{unit}. Intervals: 95 %, moving blocks of "
-        f"{block_of_draws(found.ground, asked.block)} origins.",
+        f"{block_of_draws(found.ground, asked.block)} origins. No interval, test or confidence set with fewer than "
+        f"{FEWEST} blocks.",
         f"p: Diebold and Mariano on mean losses per origin, {_blocks(found)}, with the correction of Harvey, Leybourne "
         "and Newbold, two-sided. p Holm: the same, adjusted for the number of contestants. Verdicts go by p Holm < "
         "0.05; the p of regimes are not adjusted.",
@@ -50,17 +53,23 @@ def notes(found: Findings) -> list[str]:
         + (", from rows of the same phase as the origins." if q.stride > 1 else "."),
         "Gaps of the truth are never scored, except in the table that says so.",
     ]
-    if found.confidence is not None:
+    if found.confidence is not None and not np.isnan(found.confidence).all():
         said.append("Model confidence set: Hansen, Lunde and Nason, range statistic; p > 0.1 is in the 90 % set.")
     said.append(
         "Directions: from the newest known value to the last truth of the horizon. One that always says what is more "
         "frequent is right as often as the larger of 'truth rises' and its rest. p: Pesaran and Timmermann, one-sided"
         + (", on means over seeds and series per origin." if many or several or q.overlap > 1 else ".")
     )
+    if any(raw_too(found, c) for c in range(len(found.ground.names))):
+        said.append(
+            "Raw skill is of the errors as they are, added up over all series: the largest ones decide it. Intervals "
+            "and tests are of the scaled one."
+        )
     if several:
         said.append(
             "Errors and tests are those of the mean over seeds of the losses: of a training as one gets it, not of the "
-            "best one, and not of the mean forecast."
+            "best one, and not of the mean forecast. RMSE is the root of that mean; the table of seeds has the mean "
+            "and the median of each training's own."
         )
     if asked.trade.variable:
         said.append(

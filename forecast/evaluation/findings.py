@@ -96,6 +96,22 @@ def _check(question: Question, answers: Sequence[Answer], asked: Asked) -> None:
             raise UnknownNameError("contestant to compare with", label, labels)
     if asked.trade.variable and asked.trade.variable not in question.names:
         raise UnknownNameError("variable to trade", asked.trade.variable, question.names)
+    if asked.trade.variable:
+        check_prices(question.truth[..., question.names.index(asked.trade.variable)], asked.trade.variable)
+
+
+def check_prices(values: np.ndarray, name: str) -> None:
+    """Refuse to trade at what is no price.
+
+    Raises:
+        SchemaError: values at or below zero.
+    """
+    wrong = values[values <= 0]
+    if wrong.size:
+        raise SchemaError(
+            f"'{name}' has {wrong.size} values at or below zero, the lowest {wrong.min():g}: one can only trade at "
+            "prices. Name a variable that is one, or leave the rule out"
+        )
 
 
 def _ranked(measured: dict[str, Measured], reference: str) -> dict[str, Measured]:

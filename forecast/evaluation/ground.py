@@ -57,13 +57,29 @@ class Ground:
         sums = [np.stack([view.sums(one) for view in self.views]) for one in per_lead]  # 3 of (V, B, C)
         return np.stack([self.with_pool(one, weight) for weight, one in enumerate(sums)])
 
+    @cached_property
+    def moving(self) -> np.ndarray:
+        """(C,) bool: variables that have naive errors to be measured in; all where none has."""
+        some = ~np.isnan(self.weights[ABSOLUTE, MATCHED]).all(axis=(0, 1))  # (C,)
+        return some if some.any() else ~some
+
     def with_pool(self, sums: np.ndarray, weight: int) -> np.ndarray:
-        """(..., C) with the sum over variables behind it, (..., C'); raw ones add up only where they share a unit."""
+        """(..., C) with the sum over variables behind it, (..., C').
+
+        Raw ones add up only where all variables share a unit, those in naive errors where there are such errors.
+        """
         if not self.pool:
             return sums
         mixed = weight == RAW and len({variable.unit for variable in self.question.variables}) > 1
-        total = np.full((*sums.shape[:-1], 1), np.nan) if mixed else sums.sum(-1, keepdims=True)
+        some = sums[..., self.moving] if weight == UNIT else sums
+        total = np.full((*sums.shape[:-1], 1), np.nan) if mixed else some.sum(-1, keepdims=True)
         return np.concatenate([sums, total], axis=-1)
+
+    def origins(self, view: int, column: int) -> int:
+        """Origins that have a pair of this variable in this view; of all variables together, of any."""
+        one = slice(column, column + 1) if column < len(self.question.names) else slice(None)
+        pairs = self.views[view].sums(self.known.sum(axis=1))[:, one]  # (B, c)
+        return int((pairs.sum(axis=1) > 0).sum())
 
 
 def common_ground(question: Question, answers: Sequence[Answer], scale: Scale, asked: Views, *, pool: bool) -> Ground:
@@ -84,10 +100,16 @@ def common_ground(question: Question, answers: Sequence[Answer], scale: Scale, a
     if not known.any():
         raise NoFreshDataError(
             f"no truth of {', '.join(question.names)} is known where all of {len(answers)} contestants have a "
-            "forecast: look at the gaps of the series, or leave out a contestant"
+            f"forecast: look at the gaps of the series, or leave out {_without(question, answers) or 'a contestant'}"
         )
     masked = replace(question, truth=np.where(known, question.truth, np.nan))
     return Ground(masked, views(question, asked, known.any(axis=(1, 3))), _weights(scale), pool)
+
+
+def _without(question: Question, answers: Sequence[Answer]) -> str:
+    """Contestants of which a seed has no forecast of any truth."""
+    known = ~np.isnan(question.truth)  # (B, N, H, C)
+    return ", ".join(a.label for a in answers if not all((known & ~np.isnan(one)).any() for one in a.points))
 
 
 def _weights(scale: Scale) -> np.ndarray:

@@ -39,9 +39,13 @@ class Measured:
         found = self.mean(kind, weight)
         return found if kind == ABSOLUTE else np.sqrt(found)
 
-    def skill(self, other: Measured) -> np.ndarray:
-        """(2, V, C') of MAE and of RMSE against another contestant; NaN where that one makes no error."""
-        mine, theirs = self.totals[:, UNIT], other.totals[:, UNIT]  # (2, V, C')
+    def skill(self, other: Measured, weight: int = UNIT) -> np.ndarray:
+        """(2, V, C') of MAE and of RMSE against another contestant; NaN where that one makes no error.
+
+        Args:
+            weight: errors add up in units of each series' naive error, or as they are (RAW).
+        """
+        mine, theirs = self.totals[:, weight], other.totals[:, weight]  # (2, V, C')
         ratio = np.where(theirs > 0, mine / np.where(theirs > 0, theirs, 1.0), np.nan)
         return 1 - np.stack([ratio[ABSOLUTE], np.sqrt(ratio[SQUARED])])
 

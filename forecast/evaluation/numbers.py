@@ -32,6 +32,8 @@ def _scores(found: Findings) -> Iterator[Row]:
         table = {"n": count, **{name: one.score(name) for name in SCORES}}
         gained = one.skill(found.reference)  # (2, V, C')
         table |= {f"skill_{name}": gained[kind] for kind, name in KINDS.items()}
+        gained = one.skill(found.reference, RAW)  # (2, V, C')
+        table |= {f"raw_skill_{name}": gained[kind] for kind, name in KINDS.items()}
         for measure, values in table.items():
             for v, view in enumerate(found.ground.views):
                 yield from ((label, name, view.group, view.of, measure, float(values[v, c])) for c, name in _of(names))

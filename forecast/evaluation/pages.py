@@ -12,12 +12,13 @@ from forecast.evaluation.pages_by import by_view, regimes
 from forecast.evaluation.pages_more import directions, filled, seeds, trading
 from forecast.evaluation.sheet import Sheet
 from forecast.evaluation.statements import LOSSES
-from forecast.evaluation.titles import gained_in, named
+from forecast.evaluation.titles import cell, gained_in, named, raw_in, raw_too
 from forecast.evaluation.views import LEAD, WEEKDAY
 from forecast.evaluation.words import NONE, interval, number, p_value, skill
 
 RATIO = "RMSE / mean (level ratio, not skill)"
 IN_THE_SET = 0.1
+ERRORS, SKILLS = ("MAE", "RMSE"), ("mae skill", "rmse skill", "mae raw skill", "rmse raw skill")
 
 
 def pages(found: Findings) -> list[Sheet]:
@@ -28,7 +29,7 @@ def pages(found: Findings) -> list[Sheet]:
         one = c < len(found.question.names)  # not all variables together
         made += [errors(found, columns, c)]
         made += [tests(found, columns, c, versus, kind) for versus in found.versus.values() for kind in LOSSES]
-        made += [confidence(found, columns, c, found.confidence)] if found.confidence is not None else []
+        made += confidence(found, columns, c)
         made += [sheet for group in (LEAD, WEEKDAY) for sheet in by_view(found, columns, c, group)]
         made += regimes(found, columns, c)
         made += [directions(found, columns, c)] if one else []
@@ -39,16 +40,15 @@ def pages(found: Findings) -> list[Sheet]:
 
 def errors(found: Findings, columns: Columns, c: int) -> Sheet:
     """Everything in one row per contestant; the ratio to the level only where all levels are above zero."""
-    level = _level(found, c)
-    rows = []
+    level, raw, rows = _level(found, c), raw_too(found, c), []
     for label, one in found.measured.items():
         mae, rmse, mase, rmsse = (one.score(name)[0, c] for name in ("mae", "rmse", "mase", "rmsse"))
-        gained = one.skill(found.reference)[:, 0, c]  # (2,)
         ratio = [] if np.isnan(level) else [f"{rmse / level:.5f}"]
-        cells = [number(mae), number(rmse), *ratio, number(mase), number(rmsse), *(skill(x) for x in gained)]
-        rows.append((label, cells))
+        gained = [cell(found, label, name, 0, c) for name in SKILLS[: 4 if raw else 2]]
+        rows.append((label, [number(mae), number(rmse), *ratio, number(mase), number(rmsse), *gained]))
     ratio = [] if np.isnan(level) else [RATIO]
-    head = ["MAE", "RMSE", *ratio, "MASE", "RMSSE", gained_in("MAE", found), gained_in("RMSE", found)]
+    head = ["MAE", "RMSE", *ratio, "MASE", "RMSSE", *(gained_in(name, found) for name in ERRORS)]
+    head += [raw_in(name) for name in ERRORS] if raw else []
     return columns.sheet(f"{named(found, c)}: errors", head, rows)
 
 
@@ -65,14 +65,17 @@ def tests(found: Findings, columns: Columns, c: int, versus: Versus, kind: int) 
     return columns.sheet(f"{named(found, c)}: {LOSSES[kind]} against {versus.reference}", head, rows)
 
 
-def confidence(found: Findings, columns: Columns, c: int, p: np.ndarray) -> Sheet:
-    """Who may be the best, by p-values (A, 2, C')."""
+def confidence(found: Findings, columns: Columns, c: int) -> list[Sheet]:
+    """Who may be the best; nothing where there are too few models or blocks to say."""
+    p = found.confidence  # (A, 2, C')
+    if p is None or np.isnan(p[..., c]).all():
+        return []
     rows = [
         (label, [x for one in p[a, :, c] for x in (p_value(one), _belongs(one))])
         for a, label in enumerate(found.measured)
     ]
     head = [f"{word}, {loss}" for loss in LOSSES.values() for word in ("p", "in the set")]
-    return columns.sheet(f"{named(found, c)}: 90 % model confidence set", head, rows)
+    return [columns.sheet(f"{named(found, c)}: 90 % model confidence set", head, rows)]
 
 
 def _belongs(p: float) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from forecast.evaluation.columns import Columns
 from forecast.evaluation.findings import Findings
 from forecast.evaluation.ground import ABSOLUTE, RAW, SQUARED
 from forecast.evaluation.sheet import Sheet
-from forecast.evaluation.titles import cell, gained_in, named
+from forecast.evaluation.titles import cell, gained_in, named, raw_in, raw_too
 from forecast.evaluation.views import LEAD, REGIME, WEEKDAY
 from forecast.evaluation.words import NONE, p_value
 
 NAMES = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "rmsse": "RMSSE"}
 SHOWN = {LEAD: ("mase", "rmsse", "mae skill"), WEEKDAY: ("mae", "rmse", "mae skill", "rmse skill")}
+KINDS = ((ABSOLUTE, "mae"), (SQUARED, "rmse"))
 TRUTHS = "(truths)"
 
 
@@ -33,23 +36,40 @@ def by_view(found: Findings, columns: Columns, c: int, group: str) -> list[Sheet
 
 
 def regimes(found: Findings, columns: Columns, c: int) -> list[Sheet]:
-    """One sheet per regime, with the tests against the reference on its truths alone."""
-    sheets = []
+    """One sheet per regime, with the tests against the reference on its truths alone, where it has enough of them."""
+    sheets, raw = [], raw_too(found, c)
     for k in (k for k, view in enumerate(found.ground.views) if view.group == REGIME):
-        rows = [(label, _regime(found, label, k, c)) for label in found.measured]
-        origins = int((found.ground.counts[RAW, k].sum(axis=1) > 0).sum())
-        head = [word for name in ("MAE", "RMSE") for word in (name, gained_in(name, found), f"p, {name}")]
-        title = f"{named(found, c)}: regime {found.ground.views[k].of}, {origins} origins"
-        sheets.append(columns.sheet(title, head, rows))
+        tested = any(not np.isnan(_p(found, label, kind, k, c)) for label in found.measured for kind, _ in KINDS)
+        rows = [(label, _regime(found, label, k, c, raw, tested)) for label in found.measured]
+        head = [
+            word
+            for _, name in KINDS
+            for word in (
+                NAMES[name],
+                gained_in(NAMES[name], found),
+                *([raw_in(NAMES[name])] if raw else []),
+                *([f"p, {NAMES[name]}"] if tested else []),
+            )
+        ]
+        count = found.ground.origins(k, c)
+        few = "" if tested or len(found.measured) < 2 else ", too few for a test"
+        title = f"regime {found.ground.views[k].of}, {count} origin{'' if count == 1 else 's'}{few}"
+        sheets.append(columns.sheet(f"{named(found, c)}: {title}", head, rows))
     return sheets
 
 
-def _regime(found: Findings, label: str, view: int, c: int) -> list[str]:
-    versus = found.versus.get(found.asked.reference)
+def _regime(found: Findings, label: str, view: int, c: int, raw: bool, tested: bool) -> list[str]:
     cells = []
-    for kind, name in ((ABSOLUTE, "mae"), (SQUARED, "rmse")):
-        p = float("nan")
-        if versus and label in versus.labels:
-            p = versus.p[versus.labels.index(label), kind, found.ground.tested.index(view), c]
-        cells += [cell(found, label, name, view, c), cell(found, label, f"{name} skill", view, c), p_value(p)]
+    for kind, name in KINDS:
+        asked = [name, f"{name} skill", *([f"{name} raw skill"] if raw else [])]
+        cells += [cell(found, label, one, view, c) for one in asked]
+        cells += [p_value(_p(found, label, kind, view, c))] if tested else []
     return cells
+
+
+def _p(found: Findings, label: str, kind: int, view: int, c: int) -> float:
+    """Of the test against the reference on one regime; NaN where there is none."""
+    versus = found.versus.get(found.asked.reference)
+    if versus is None or label not in versus.labels:
+        return float("nan")
+    return float(versus.p[versus.labels.index(label), kind, found.ground.tested.index(view), c])

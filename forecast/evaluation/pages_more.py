@@ -44,11 +44,11 @@ def seeds(found: Findings, columns: Columns, c: int) -> Sheet:
     for label, one in found.measured.items():
         raw = one.seeds[:, RAW, :, c]  # (2, S)
         ratio = one.seeds[:, UNIT, :, c] / np.where(base > 0, base, np.nan)[:, None]  # (2, S)
-        errors = [spread(list(x)) for x in (raw[ABSOLUTE], np.sqrt(raw[SQUARED]))]
+        errors = [x for e in (raw[ABSOLUTE], np.sqrt(raw[SQUARED])) for x in (spread(list(e)), number(np.median(e)))]
         gained = [spread(list(1 - x), skill) for x in (ratio[ABSOLUTE], np.sqrt(ratio[SQUARED]))]
         rows.append((label, [str(one.answer.seeds), *errors, *gained]))
-    head = ["seeds", "MAE", "RMSE", gained_in("MAE", found), gained_in("RMSE", found)]
-    return columns.sheet(f"{named(found, c)}: mean ± deviation over seeds", head, rows)
+    head = ["seeds", "MAE", "median MAE", "RMSE", "median RMSE", gained_in("MAE", found), gained_in("RMSE", found)]
+    return columns.sheet(f"{named(found, c)}: mean ± deviation, and median, over seeds", head, rows)
 
 
 def trading(found: Findings, columns: Columns) -> list[Sheet]:

@@ -8,6 +8,7 @@ from forecast.evaluation.compare import left_out
 from forecast.evaluation.findings import Findings
 from forecast.evaluation.ground import ABSOLUTE, SQUARED
 from forecast.evaluation.traded import HOLD
+from forecast.evaluation.views import REGIME
 from forecast.evaluation.words import share, skill
 
 LOSSES = {ABSOLUTE: "absolute errors", SQUARED: "squared errors"}
@@ -49,13 +50,17 @@ def _earners(found: Findings) -> list[str]:
 
 def _missing(found: Findings) -> list[str]:
     said = []
-    gone = left_out(found.ground)
-    if gone:
-        names = ", ".join(f"{series} ({variable})" for series, variable in gone[:5])
-        more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""
+    still = left_out(found.ground)
+    if still:
+        names = ", ".join(f"{series} ({variable})" for series, variable in still[:5])
+        more = f" and {len(still) - 5} more" if len(still) > 5 else ""
         said.append(f"Never changed in the history, so without a unit for skill and tests: {names}{more}.")
-    given = int((~np.isnan(found.question.truth)).sum())
-    common = int(found.ground.known.sum())
-    if common < given:
-        said.append(f"{given - common} of {given} truths are not scored: a contestant has no forecast of them.")
-    return said
+    given = ~np.isnan(found.question.truth)  # (B, N, H, C)
+    lost = int(given.sum() - found.ground.known.sum())
+    if lost:
+        each = {a.label: int((given & np.isnan(a.points).any(axis=0)).sum()) for a in found.answers}
+        who = ", ".join(f"{label} lacks {count}" for label, count in each.items() if count)
+        said.append(f"{lost} of {int(given.sum())} truths are not scored, as not all forecast them: {who}.")
+    there = {view.of for view in found.ground.views if view.group == REGIME}
+    gone = [label for label, _ in found.asked.views.starts if label not in there]
+    return [*said, *(f"Regime {label}: no truth lies in it." for label in gone)]

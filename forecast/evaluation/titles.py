@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from forecast.evaluation.findings import Findings
-from forecast.evaluation.ground import ABSOLUTE, SQUARED
+from forecast.evaluation.ground import ABSOLUTE, RAW, SQUARED, UNIT
 from forecast.evaluation.words import number, skill
 
 
@@ -16,13 +18,29 @@ def named(found: Findings, c: int) -> str:
     return f"{variable.name}, {variable.unit}" if variable.unit else variable.name
 
 
+def scaled(found: Findings) -> bool:
+    """Whether errors of series or variables are scaled before they are added up to a skill."""
+    return len(found.question.history.series) > 1 or found.ground.pool
+
+
+def raw_too(found: Findings, c: int) -> bool:
+    """Whether a skill of errors as they are says something else, and there is one: all are in one unit."""
+    return scaled(found) and not np.isnan(found.reference.mean(ABSOLUTE, RAW)[0, c])
+
+
 def gained_in(error: str, found: Findings) -> str:
     """The heading of a skill, which says so where series or variables are scaled before they are added up."""
-    scaled = len(found.question.history.series) > 1 or found.ground.pool
-    return f"skill in {error}{', scaled' if scaled else ''}"
+    return f"skill in {error}{', scaled' if scaled(found) else ''}"
+
+
+def raw_in(error: str) -> str:
+    """The heading of a skill in errors as they are."""
+    return f"skill in {error}, raw"
 
 
 def cell(found: Findings, label: str, name: str, view: int, c: int) -> str:
-    """A score such as `mae`, or a skill such as `mae skill`, of one view."""
+    """A score such as `mae`, a skill such as `mae skill`, or `mae raw skill`, of one view."""
     one, kind = found.measured[label], ABSOLUTE if name.startswith("mae") else SQUARED
-    return skill(one.skill(found.reference)[kind, view, c]) if "skill" in name else number(one.score(name)[view, c])
+    if "skill" not in name:
+        return number(one.score(name)[view, c])
+    return skill(one.skill(found.reference, RAW if "raw" in name else UNIT)[kind, view, c])

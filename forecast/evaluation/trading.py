@@ -54,7 +54,7 @@ def earned(
     """Walk through the decisions.
 
     Args:
-        want: (G, B) bool, decided at each origin. truth: (B, H) values at which one can trade; NaN: no session.
+        want: (G, B) bool, decided at each origin. truth: (B, H) prices at which one can trade; NaN: no session.
         cost_bp: basis points of the value, for each time one buys or sells. stride: rows between origins.
 
     Returns:
@@ -75,7 +75,13 @@ def earned(
     paid = (1 - cost_bp / 1e4) ** np.abs(edges)  # (G, W+1)
     net = np.where(held > 0, growth, 1.0) * paid[:, :-1]  # (G, W)
     net[:, -1:] *= paid[:, -1:]
-    return Earned(net.prod(axis=1) - 1, _sharpe(net - 1, YEAR / (stride * step)), np.abs(edges).sum(1), _share(held))
+    sharpe = _sharpe(net - 1, _a_year(row[rows], step))
+    return Earned(net.prod(axis=1) - 1, sharpe, np.abs(edges).sum(1), _share(held))
+
+
+def _a_year(rows: np.ndarray, step: timedelta) -> float:
+    """Periods a year between (W+1,) rows of trades: 52 of weeks, 260 of sessions five days a week."""
+    return (len(rows) - 1) * (YEAR / step) / max(int(rows[-1] - rows[0]), 1) if len(rows) > 1 else 0.0
 
 
 def _sharpe(returns: np.ndarray, periods: float) -> np.ndarray:

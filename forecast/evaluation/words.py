@@ -35,8 +35,12 @@ def share(value: float) -> str:
 
 
 def skill(value: float) -> str:
-    """With its sign, to three places; a minus in front of nothing is kept, as it decides."""
-    return NONE if math.isnan(value) else f"{value:+.3f}" if value else "0"
+    """With its sign, to three places; a minus in front of nothing is kept, as it decides.
+
+    >>> skill(0.0312), skill(-0.00001), skill(-1.5e9)
+    ('+0.031', '-0.000', '-1.50e+09')
+    """
+    return NONE if math.isnan(value) else f"{value:{'+.3f' if abs(value) < 1e4 else '+.2e'}}" if value else "0"
 
 
 def count(value: float) -> str:
@@ -53,7 +57,11 @@ def p_value(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    return NONE if math.isnan(low) or math.isnan(high) else f"{low:+.3f} to {high:+.3f}"
+    """
+    >>> interval(-0.1, 0.25)
+    '-0.100 to +0.250'
+    """
+    return NONE if math.isnan(low) or math.isnan(high) else f"{skill(low)} to {skill(high)}"
 
 
 def spread(values: Sequence[float], word: Callable[[float], str] = number) -> str:

@@ -133,7 +133,8 @@ class View:
         base = values[:, :, -1:] if framing.target == "difference" else shift + np.zeros_like(values[:, :, -1:])
         extras = self._extras(windows, scaled, scales[2], count)  # (M, R, E)
         tensors = _single(SCOPES[framing.scope].windows(scaled)), _single(extras)
-        return Seen(*tensors, base[..., : self.outputs.centre.shape[3]], scales[1])
+        answered = self.outputs.centre.shape[3]
+        return Seen(*tensors, base[..., :answered], scales[1], values[:, :, -1:, :answered])
 
     def _imputed(self, scaled: np.ndarray) -> np.ndarray:
         """(B, U, L, W) without NaN."""
@@ -174,12 +175,14 @@ class Seen:
     Args:
         windows: (M, R, L, D). extras: (M, R, E).
         base: (B, U, 1, C) what outputs are added to: the last known value, or zero. outputs: their scale.
+        last: (B, U, 1, C) the last known value.
     """
 
     windows: Tensor
     extras: Tensor
     base: np.ndarray
     outputs: Scale
+    last: np.ndarray
 
 
 def ahead_of(outlook: np.ndarray | None) -> int:

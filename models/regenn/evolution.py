@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from forecast.errors import SchemaError
 from models.regenn.graph import cosine
 
 
@@ -21,6 +22,10 @@ class GraphSoftEvolution(nn.Module):
 
     Weights begin Xavier-uniform, biases at zero.
 
+    Raises:
+        SchemaError: sizes that are not whole numbers from 1 on, a share outside [0, 1); from `forward`, values or a
+            graph of other sizes.
+
     Source: Spadon et al., "Pay attention to evolution", arXiv 2008.12833, section 3.
 
     >>> mixed, evolved = GraphSoftEvolution(3, window=7)(torch.zeros(5, 7, 3), torch.eye(3))
@@ -30,7 +35,10 @@ class GraphSoftEvolution(nn.Module):
 
     def __init__(self, variables: int, window: int | None = None, *, dropout: float = 0.0, bias: bool = True) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        whole(variables=variables, **({} if window is None else {"window": window}))
+        if not 0 <= dropout < 1:
+            raise SchemaError(f"dropout is {dropout}: it is a share in [0, 1)")
+        self.variables, self.window, self.dropout = variables, window, nn.Dropout(dropout)
         self.w_a, self.w_c = xavier(variables, variables), xavier(variables, variables)  # (V, V), (V, V)
         self.b_a = zeros(variables, 1) if bias else None  # (V, 1)
         self.b_c = zeros(variables, variables) if bias else None  # (V, V)
@@ -39,6 +47,7 @@ class GraphSoftEvolution(nn.Module):
 
     def forward(self, x: Tensor, graph: Tensor) -> tuple[Tensor, Tensor]:
         """Values (..., W, V) and a graph (V, V): the values mixed, and the evolved graph without gradient."""
+        fitting(x, graph, self.window, self.variables)
         evolved = self.evolved(graph)  # (V, V)
         mix = cosine(evolved) * self.w_c  # (V, V)
         if self.b_c is not None:
@@ -54,6 +63,22 @@ class GraphSoftEvolution(nn.Module):
         """H of a graph, both (V, V)."""
         moved = graph @ self.w_a
         return moved if self.b_a is None else moved + self.b_a
+
+
+def fitting(x: Tensor, graph: Tensor, window: int | None, variables: int) -> None:
+    """`SchemaError` unless x is (..., window or any, variables) and the graph (variables, variables)."""
+    wanted = (window or "steps", variables)
+    if x.dim() < 2 or x.shape[-1] != variables or (window and x.shape[-2] != window):
+        raise SchemaError(f"the values have shape {tuple(x.shape)}, their last two axes must be {wanted}")
+    if graph.shape != (variables, variables):
+        raise SchemaError(f"the graph has shape {tuple(graph.shape)}, it must be {(variables, variables)}")
+
+
+def whole(**sizes: int) -> None:
+    """`SchemaError` unless all are whole numbers from 1 on."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise SchemaError(f"{name} is {size!r}: it must be a whole number, at least 1")
 
 
 def xavier(rows: int, columns: int) -> nn.Parameter:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from forecast.errors import NotFittedError, SchemaError
+from forecast.errors import SchemaError
 from forecast.forecaster import Forecaster, Traits
 from forecast.panel import Panel
 from forecast.portrait import Matrix
@@ -49,8 +49,8 @@ class RegennForecaster(Forecaster):
         seed: of initial weights, dropout and the order of windows.
 
     Raises:
-        SchemaError: a share outside [0, 1); from `fit`, when the loss becomes NaN or infinite, or the window is
-            longer than the context.
+        SchemaError: a share outside [0, 1); output relu of numbers whose zero is moved; from `fit`, when the loss
+            becomes NaN or infinite, or the window is longer than the context.
 
     Source: see `ReGENN`; scaling, start and intervals are ours.
 
@@ -81,6 +81,12 @@ class RegennForecaster(Forecaster):
     ) -> None:
         if not 0 <= newest < 1:
             raise SchemaError(f"newest is {newest}: it is a share of the training origins, from 0 to below 1")
+        if switches.output == "relu" and (sight.difference or sight.scaling in BY_NAME):
+            raise SchemaError(
+                f"output relu cuts at zero, which sight.difference: {str(sight.difference).lower()} with scaling "
+                f"{sight.scaling} moves elsewhere: take difference: false and scaling none, last or movement, or "
+                "output identity and Variable.lower"
+            )
         self.switches, self.sight, self.shadow = switches, sight, shadow
         self.training, self.newest, self.seed = training, newest, seed
         across = switches.encoder and switches.attend_over == "series"
@@ -166,14 +172,9 @@ class RegennForecaster(Forecaster):
         scaled = self.residuals_.around(self._answered(seen), windows.series, self.series_)  # (B, N, H, C, Q)
         return scaled * seen.size[..., None] + seen.base[..., None]
 
-    def portrait(self) -> dict[str, Matrix]:
-        """How alike the variables are, cosines (V, V): by what occurs together (`graph`), and after evolution.
-
-        Raises:
-            NotFittedError: not fitted.
-        """
-        if self.task_ is None:
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(panel, task) before portrait()")
+    def _portrait(self) -> dict[str, Matrix]:
+        """How alike the variables are, cosines (V, V): by what occurs together (`graph`), and after evolution."""
+        assert self.task_ is not None
         asked, names = self.net_.plain(), self.task_.names
         shown = {"graph": asked.graph, "evolved": asked.net.evolved(asked.graph)}
         return {kind: Matrix(cosine(rows).numpy(), names, names) for kind, rows in shown.items()}
@@ -191,7 +192,8 @@ class RegennForecaster(Forecaster):
         arrays = {name: values.numpy() for name, values in held.items() if not name.startswith("net.")}
         self.scale_of_ = Scale(arrays["centre"], arrays["spread"])
         self.residuals_ = Residuals(arrays["shape"], arrays["widths"])
-        net = ReGENN(self.sight.rows(task), task.horizon, len(task.names), self.switches)
+        with alone(self.seed, self.training.threads):  # its chance is drawn for nothing, and must not be the caller's
+            net = ReGENN(self.sight.rows(task), task.horizon, len(task.names), self.switches)
         self.net_ = Single(Asked(net, torch.zeros(len(task.names), len(task.names)), task)).double().eval()
         self.net_.load_state_dict({k.removeprefix("net."): v for k, v in held.items() if k.startswith("net.")})
 
@@ -211,13 +213,15 @@ class Asked(nn.Module):
 
     @torch.no_grad()
     def start(self, weights: np.ndarray) -> None:
-        """Begin at the linear shadow (W + 1, Z) alone: the last graph layer is silent."""
+        """Begin at the linear shadow (W + 1, Z) alone: the last graph layer is silent, and no graph has evolved yet."""
         if self.net.w_ar is None:
             return
         self.net.w_ar.copy_(_tensor(weights[:-1]))
         if self.net.b_ar is not None:
             self.net.b_ar.copy_(_tensor(weights[-1:].T))
         self.net.target.w_c.zero_()
+        for layer in (self.net.source, self.net.target):
+            nn.init.eye_(layer.w_a)
 
 
 def absolute(output: Tensor, truth: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ def cooccurrence(x: Tensor, mask: Tensor | None = None) -> Tensor:
     away, and it stays at zero or above.
 
     Args:
-        x: values (..., V). mask: which are present, bool (..., V); None for those above zero, which fits counts and
-            not standardised data.
+        x: values (..., V). mask: which are present, true or false, (..., V); None for those above zero, which fits
+            counts and not standardised data. A gap (NaN) that the mask calls absent counts as nothing.
 
     Raises:
-        SchemaError: a mask of another shape.
+        SchemaError: no values, a mask of another shape, or a value that is not finite and not masked.
 
     Source: Spadon et al., "Pay attention to evolution", arXiv 2008.12833, section 3.
 
@@ -29,12 +29,18 @@ def cooccurrence(x: Tensor, mask: Tensor | None = None) -> Tensor:
     tensor([[1., 2.],
             [3., 0.]])
     """
+    if not x.dim() or not x.numel():
+        raise SchemaError(f"the values of a graph have shape {tuple(x.shape)}: give at least one row (..., V)")
     if mask is not None and mask.shape != x.shape:
         raise SchemaError(f"the mask of a graph has shape {tuple(mask.shape)}, the values {tuple(x.shape)}: give equal")
     with torch.no_grad():
-        values = x.detach().flatten(0, -2)  # (R, V)
-        present = (values > 0 if mask is None else mask.flatten(0, -2)).to(values.dtype)  # (R, V)
-        graph = values.T @ present  # (V, V)
+        values = x.detach().reshape(-1, x.shape[-1])  # (R, V)
+        present = values > 0 if mask is None else mask.reshape(values.shape).bool()  # (R, V)
+        gaps = ~values.isfinite()
+        if (gaps if mask is None else gaps & present).any():
+            raise SchemaError(f"{int(gaps.sum())} values of a graph are not finite: give a mask that is false there")
+        values = torch.where(gaps, 0, values)
+        graph = values.T @ present.to(values.dtype)  # (V, V)
         own = 2 * graph.diagonal() - graph.sum(1)  # (V,): the diagonal less the rest of its row
         return graph.diagonal_scatter(own.clamp(min=0))
 

@@ -8,13 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from forecast.errors import SchemaError, UnknownNameError
-from models.regenn.directions import KINDS, Directions
+from models.regenn.directions import GATES, KINDS, Directions
 from models.regenn.dropout import Dropout
 from models.regenn.encoder import Encoder
-from models.regenn.evolution import GraphSoftEvolution, xavier, zeros
+from models.regenn.evolution import GraphSoftEvolution, fitting, whole, xavier, zeros
 
 ATTEND = ("series", "variables")
 OUTPUTS = ("identity", "relu")
+FLAGS = ("bidirectional_gate", "bidirectional_sequencer", "encoder", "autoregression", "time_dot", "bias")
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Switches:
 
     Args:
         gate: recurrence of the time gate: rnn, gru, lstm, headwise or slstm. sequencer: of the variable sequencer.
-        gate_both: the time gate reads both ways. sequencer_both: the sequencer does.
+        bidirectional_gate: the time gate reads both ways. bidirectional_sequencer: the sequencer does.
         encoder: with the Transformer layer. feedforward: its hidden width.
         autoregression: with the linear shadow. time_dot: with W_t in the first graph layer.
-        bias: with additive terms, everywhere.
+        bias: with additive terms, everywhere; headwise and slstm cannot be without.
         attend_over: what the encoder's attention runs across: the `series` of a window, as in the paper, so that a
             forecast depends on which series are asked together; or the `variables`, each series by itself.
         dropout: share. output: identity, or relu for what cannot be negative (the authors').
@@ -41,8 +42,8 @@ class Switches:
 
     gate: str = "lstm"
     sequencer: str = "lstm"
-    gate_both: bool = True
-    sequencer_both: bool = True
+    bidirectional_gate: bool = True
+    bidirectional_sequencer: bool = True
     encoder: bool = True
     feedforward: int = 2048
     autoregression: bool = True
@@ -55,17 +56,23 @@ class Switches:
 
     def __post_init__(self) -> None:
         for name in ("gate", "sequencer"):
-            object.__setattr__(self, name, getattr(self, name).lower())
+            object.__setattr__(self, name, str(getattr(self, name)).lower())
         for name, known in (
             ("gate", KINDS), ("sequencer", KINDS), ("attend_over", ATTEND), ("output", OUTPUTS),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, getattr(self, name), known)
-        if not 0 <= self.dropout < 1:
+        for name in FLAGS:
+            if not isinstance(getattr(self, name), bool):
+                raise SchemaError(f"{name} is {getattr(self, name)!r}: it must be true or false")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise SchemaError(f"dropout is {self.dropout}: it is a share in [0, 1)")
-        for name in ("feedforward", "heads"):
-            if getattr(self, name) < 1:
-                raise SchemaError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        whole(feedforward=self.feedforward, heads=self.heads)
+        headed = {self.gate, self.sequencer} - GATES.keys()
+        if self.heads > 1 and not headed:
+            raise SchemaError(f"heads is {self.heads}: gate {self.gate} and sequencer {self.sequencer} have one head")
+        if headed and not self.bias:
+            raise SchemaError(f"bias is false: {' and '.join(sorted(headed))} cannot be without, rnn, gru and lstm can")
 
 
 PAPER = Switches()
@@ -85,7 +92,8 @@ class ReGENN(nn.Module):
         switches: what it is made of; `changes` are switches by name.
 
     Raises:
-        UnknownNameError, SchemaError: of an unknown switch, or one that is not allowed.
+        UnknownNameError, SchemaError: of an unknown switch, or one that is not allowed; sizes that are not whole
+            numbers from 1 on. SchemaError: from `forward`, values or a graph of other sizes, or not finite.
 
     Source: Spadon et al., "Pay attention to evolution: time series forecasting with deep graph-evolution learning",
     TPAMI 44(9), 2022, arXiv 2008.12833, section 4.
@@ -102,14 +110,16 @@ class ReGENN(nn.Module):
         super().__init__()
         for name in changes.keys() - {field.name for field in fields(Switches)}:
             raise UnknownNameError("switch of ReGENN", name, [field.name for field in fields(Switches)])
-        if min(window, stride, variables) < 1:
-            raise SchemaError(f"window {window}, stride {stride} and variables {variables} must be at least 1")
+        if not isinstance(switches, Switches):
+            raise SchemaError(f"switches is {switches!r}: give Switches(...), or each switch by its name")
+        whole(window=window, stride=stride, variables=variables)
+        self.window, self.variables = window, variables
         self.switches = on = replace(switches, **changes)
         steps = window if on.time_dot else None
         self.source = GraphSoftEvolution(variables, steps, dropout=on.dropout, bias=on.bias)
         self.encoder = Encoder(window, on.feedforward, on.dropout, on.bias) if on.encoder else None
-        self.gate = Directions(on.gate, window, stride, on.gate_both, on.bias, on.heads)
-        self.sequencer = Directions(on.sequencer, variables, variables, on.sequencer_both, on.bias, on.heads)
+        self.gate = Directions(on.gate, window, stride, on.bidirectional_gate, on.bias, on.heads)
+        self.sequencer = Directions(on.sequencer, variables, variables, on.bidirectional_sequencer, on.bias, on.heads)
         self.dropout = Dropout(on.dropout)
         self.target = GraphSoftEvolution(variables, bias=on.bias)
         self.w_ar = xavier(window, stride) if on.autoregression else None  # (W, Z)
@@ -118,8 +128,9 @@ class ReGENN(nn.Module):
     def forward(self, x: Tensor, graph: Tensor) -> Tensor:
         """Forecasts (..., S, Z, V) from values (..., S, W, V) and their graph (V, V).
 
-        Axes in front are windows of the same series: none of them sees another.
+        Axes in front are windows of the same series: none of them sees another. Computed in the weights' precision.
         """
+        x, graph = self._checked(x, graph)
         mixed, evolved = self.source(x, graph)  # (..., S, W, V), (V, V)
         encoded = self._encoded(mixed.mT)  # (..., S, V, W)
         ahead = self.gate(encoded.flatten(0, -3)).mT  # (R, Z, V), R all windows' series
@@ -131,6 +142,19 @@ class ReGENN(nn.Module):
         if self.b_ar is not None:
             y = y + self.b_ar
         return y.relu() if self.switches.output == "relu" else y
+
+    def _checked(self, x: Tensor, graph: Tensor) -> tuple[Tensor, Tensor]:
+        fitting(x, graph, self.window, self.variables)
+        if x.dim() < 3:
+            raise SchemaError(
+                f"the values have shape {tuple(x.shape)}: give (series, steps, variables), or more in front"
+            )
+        if not (x.isfinite().all() and graph.isfinite().all()):
+            raise SchemaError(
+                "values or graph are not finite: attention would carry a gap to every series, fill it first"
+            )
+        weight = self.source.w_a
+        return x.to(weight.dtype), graph.to(weight.dtype)
 
     def _encoded(self, x: Tensor) -> Tensor:
         """Each variable of each series as W numbers, (..., S, V, W), through the encoder."""

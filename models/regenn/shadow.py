@@ -19,7 +19,8 @@ class Shadow:
     Args:
         start: `xavier`, chance as in the paper; `persistence`, the newest value; `drift`, the newest value and its
             mean change over the newest `changes` steps, carried on; `ridge`, least squares over the training windows.
-            But for chance, the net beside it is silent at first: training begins at the line.
+            But for chance, the net beside it is silent at first and its graphs are not evolved: training begins at
+            the line, and W_a at the identity.
         changes: steps of the drift; None for all of the window.
 
     Raises:

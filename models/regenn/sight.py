@@ -31,7 +31,7 @@ class Sight:
             (its range there to [-1, 1]); `last` (divided by the window's newest value, for counts that grow);
             `movement` (divided by the window's mean absolute change).
         difference: values are seen, and forecast, as differences to the window's newest.
-        present: what counts as present in the graph: what is `finite`, or `positive`.
+        present: what counts as present in the graph: what is `finite`, or `positive`, which says more of counts.
         errors: the training loss is the mean absolute error of `scaled` numbers, or of `raw` ones, whose largest
             series and variables decide (the authors').
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from forecast.errors import SchemaError, UnknownNameError
 
 BACKENDS = ("auto", "torch", "flashrnn")
+PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)  # its kernels'
 FUSED = (16, 32, 64)  # widths of a head that the one fused kernel takes which is not compiled anew for each batch size
 
 
@@ -28,19 +29,21 @@ def checked(backend: str) -> str:
     return backend
 
 
-def chosen(backend: str, x: Tensor) -> bool:
-    """Whether the package computes `x`.
+def chosen(backend: str, weight: Tensor) -> bool:
+    """Whether the package computes with weights such as this one: by itself never in double precision.
 
     Raises:
-        SchemaError: `flashrnn` without the package or with `x` not on a CUDA device.
+        SchemaError: `flashrnn` without the package, with weights not on a CUDA device, or in double precision.
     """
-    if backend == "torch" or (backend == "auto" and not x.is_cuda):
+    fits = weight.is_cuda and weight.dtype in PRECISIONS
+    if backend == "torch" or (backend == "auto" and not fits):
         return False
     there = importlib.util.find_spec("flashrnn") is not None
-    if backend == "flashrnn" and not (there and x.is_cuda):
-        lacks = f"the numbers lie on '{x.device}'" if there else "the package is not installed"
+    if backend == "flashrnn" and not (there and fits):
+        lacks = f"the weights are {str(weight.dtype).removeprefix('torch.')} on '{weight.device}'"
         raise SchemaError(
-            f"backend flashrnn needs the package `flashrnn` and a CUDA device, here {lacks}: "
+            "backend flashrnn needs the package `flashrnn`, a CUDA device and weights in float32, bfloat16 or float16, "
+            f"here {lacks if there else 'the package is not installed'}: "
             "install nowcastle[flashrnn] on a machine with a GPU, or take backend auto or torch"
         )
     return there

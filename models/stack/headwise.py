@@ -35,8 +35,8 @@ class Headwise(nn.Module):
     (M, heads, 4P), with P = hidden / heads; gates of a head as torch's LSTM's: input, forget, cell, output.
 
     Raises:
-        SchemaError: a width that the heads do not divide; from `forward`, a backend that is not there.
-        UnknownNameError: another backend.
+        SchemaError: sizes below 1, a width that the heads do not divide; from `forward`, a backend that is not there,
+            values of another shape. UnknownNameError: another backend.
 
     Source: Poeppel, Beck and Hochreiter, "FlashRNN", arXiv 2412.07752.
     """
@@ -45,6 +45,8 @@ class Headwise(nn.Module):
         self, inputs: int, hidden: int, heads: int, layers: int = 1, dropout: float = 0.0, backend: str = "auto"
     ) -> None:
         super().__init__()
+        if layers < 1:
+            raise SchemaError(f"layers is {layers}: it must be at least 1")
         self.layers, self.dropout, self.backend = layers, Dropout(dropout), checked(backend)
         for layer in range(layers):
             for name, values in zip(NAMES, begun(hidden if layer else inputs, hidden, heads), strict=True):
@@ -114,7 +116,7 @@ class SLSTM(Headwise):
 def headwise_lstm(x: Tensor, weights: Sequence[Tensor], last: bool = False, backend: str = "auto") -> Tensor:
     """(M, B, L, D) -> (M, heads, B, L or 1, P); weights (M, heads, ...) as of one layer of `Headwise`."""
     each, flat = _each_head(x, weights)
-    if chosen(backend, x):
+    if chosen(backend, weights[0]):
         states = flash_sequence("lstm", each, flat)[:, :, -1 if last else 0 :]
     else:
         states = lstm_sequence(each, [*flat, torch.zeros_like(flat[2])], last)  # torch's LSTM has two biases
@@ -126,7 +128,7 @@ def headwise_slstm(
 ) -> Tensor:
     """As `headwise_lstm`; torch where the forget gate is exponential, which the package has not."""
     each, flat = _each_head(x, weights)
-    if forget == "sigmoid" and chosen(backend, x):
+    if forget == "sigmoid" and chosen(backend, weights[0]):
         states = flash_sequence("slstm", each, flat)[:, :, -1 if last else 0 :]
     else:
         states = slstm_sequence(each, flat, last, forget == "exponential")
@@ -137,9 +139,12 @@ def begun(inputs: int, hidden: int, heads: int) -> list[Tensor]:
     """Random (heads, 4P, inputs), (heads, 4P, P), (heads, 4P): as torch's LSTM's, a head's recurrent ones by its width.
 
     Raises:
-        SchemaError: a width that the heads do not divide.
+        SchemaError: sizes that are not whole numbers from 1 on, a width that the heads do not divide.
     """
-    if heads < 1 or hidden % heads:
+    for name, size in (("inputs", inputs), ("hidden width", hidden), ("heads", heads)):
+        if not isinstance(size, int) or size < 1:
+            raise SchemaError(f"{name} is {size!r}: it must be a whole number, at least 1")
+    if hidden % heads:
         raise SchemaError(f"hidden width {hidden} cannot be divided into {heads} heads: take a multiple")
     width, bound = hidden // heads, 1 / math.sqrt(hidden)
     return [
@@ -164,6 +169,9 @@ def forget_gate(name: str, backend: str = "auto") -> str:
 
 def _each_head(x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """x (M * heads, B, L, D), the same to each head, and weights (M * heads, ...)."""
-    heads = weights[0].shape[1]
+    members, heads, _, inputs = weights[0].shape
+    if x.dim() != 4 or x.shape[0] != members or x.shape[-1] != inputs:
+        given, wanted = tuple(x.shape), f"({members}, batch, rows, {inputs})"
+        raise SchemaError(f"the values have shape {given} with the member axis in front, they must be {wanted}")
     each = x.unsqueeze(1).expand(-1, heads, *x.shape[1:]).flatten(0, 1)
     return each, [weight.flatten(0, 1) for weight in weights]

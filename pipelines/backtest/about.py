@@ -37,6 +37,18 @@ def about(contestants: Sequence[Contestant], costs: pl.DataFrame) -> dict[str, d
     }
 
 
+def by_clock(contestants: Sequence[Contestant]) -> str:
+    """What is to be known of the CPU seconds of walks that retrain by the clock; nothing without any."""
+    policies = dict.fromkeys(one.labels["policy"] for one in contestants if one.clocked)
+    if not policies:
+        return ""
+    return (
+        f"with the policies that go by the clock ({', '.join(policies)}), a contestant's trainings of all origins and "
+        "seeds are one pass where its networks are alike. A live fleet could not make it, and pays each fit by itself: "
+        "do not compare these CPU seconds with those of other policies"
+    )
+
+
 def fitted(costs: pl.DataFrame) -> pl.DataFrame:
     """label, fits, promotions, refusals, failures: summed over stretches, means over seeds and horizons."""
     counts = [name for name in COUNTS if name in costs.columns]

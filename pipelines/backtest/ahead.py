@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from forecast.errors import SchemaError
 from forecast.forecaster import Forecaster
 from forecast.meter import Meter, Phase
 from forecast.panel import moment
@@ -57,6 +58,21 @@ class Ahead:
                 if not self.whole:
                     self.points[k] = one.point
         self._until, self._reach = stop, self._reach if self.whole else min(2 * self._reach, MOST)
+
+    def made(self) -> np.ndarray:
+        """(B, N', H, C, Q) all forecasts.
+
+        Raises:
+            SchemaError: some are too large for the float32 that they are kept in.
+        """
+        wrong = np.asarray(np.isinf(self.quantiles).any(axis=(1, 2, 3, 4)))  # (B,)
+        if wrong.any():
+            at = moment(self.cell.panel.times[self.cell.stretch.origins[wrong.argmax()]])
+            raise SchemaError(
+                f"forecasts from {int(wrong.sum())} of {len(wrong)} origins are beyond 3.4e38, first from {at}: the "
+                "training has come apart; try a lower rate, other scaling or another seed"
+            )
+        return self.quantiles
 
     def _updated(self, model: Forecaster, b: int, stop: int) -> int:
         """Let the model take in the rows up to `b` where that is due; the first origin at which it is due again."""

@@ -93,7 +93,7 @@ def _result(cell: Cell, model: Forecaster, rows: int, meter: Meter) -> Result | 
         ahead.takes(model, 0)
         for b in range(len(cell.stretch.origins)):
             ahead.forecast(b)
-        return Result(ahead.quantiles, {"rows": rows, "fits": 1}, portraits=model.portrait())
+        return Result(ahead.made(), {"rows": rows, "fits": 1}, portraits=model.portrait())
     except FAILURES as error:
         return worded(error)
 

@@ -7,6 +7,9 @@ from datetime import date, datetime
 from typing import Any
 
 from forecast.errors import SchemaError, UnknownNameError
+from forecast.evaluation.findings import check_prices
+from forecast.panel import Panel
+from forecast.schema import Task
 
 LEAST = {"cutoffs": 1, "every": 1, "update": 0, "season": 1, "block": 1, "seeds": 1}
 MASE = ("lead", "season")
@@ -77,6 +80,11 @@ def _check_report(report: Any) -> None:
         raise SchemaError(f"backtest.report.trade is {report['trade']!r}: it must be the name of a target, or null")
     _check_regimes(report["regimes"])
     _check_costs(report["costs_bp"])
+    if report["costs_bp"] and report["trade"] is None:
+        raise SchemaError(
+            "backtest.report.costs_bp are those of the rule of backtest.report.trade, and there is none: drop them, or "
+            "name a target to trade at"
+        )
 
 
 def check_names(report: Mapping[str, Any], labels: Sequence[str], targets: Sequence[str]) -> None:
@@ -90,6 +98,23 @@ def check_names(report: Mapping[str, Any], labels: Sequence[str], targets: Seque
             raise UnknownNameError("contestant of backtest.report.references", str(label), labels)
     if report["trade"] is not None and report["trade"] not in targets:
         raise UnknownNameError("target of backtest.report.trade", report["trade"], targets)
+
+
+def check_trade(asked: Mapping[str, Any], panel: Panel, task: Task, scored: Sequence[str], first: int) -> None:
+    """Refuse a rule that trades at what is no price from row `first` on.
+
+    Raises:
+        SchemaError: standardised values, or some at or below zero.
+    """
+    name = asked["report"]["trade"]
+    if name is None:
+        return
+    if asked["standardise"]:
+        raise SchemaError(
+            "backtest.report.trade needs prices, and backtest.standardise makes them deviations: drop one"
+        )
+    place = [panel.series.index(s) for s in scored]
+    check_prices(panel.values[place, first:, task.target_names.index(name)], name)
 
 
 def _check_regimes(regimes: Any) -> None:

@@ -11,6 +11,7 @@ from forecast.forecaster import Forecaster
 from forecast.policy import Policy
 from forecast.spec import from_spec
 from pipelines.backtest.cell import Walk
+from pipelines.backtest.early import by_clock
 from pipelines.backtest.seeds import seeded
 
 FULL = {"_target_": "forecast.reduce.Full"}
@@ -24,6 +25,7 @@ class Contestant:
         label: in tables. model, reducer: specs. labels: `model`, `reducer` and, with a walk, `policy`.
         walk: how it is retrained; None: one fit per stretch. seeds: how often it is trained.
         pretrained: what its model had learnt from before, in words.
+        clocked: its walk retrains by the clock, so that all its trainings are done at once (pipelines.backtest.early).
     """
 
     label: str
@@ -33,6 +35,7 @@ class Contestant:
     walk: Walk | None = None
     seeds: int = 1
     pretrained: str = ""
+    clocked: bool = False
 
 
 def contestants(config: Mapping[str, Any], choices: Mapping[str, str], allowed: tuple[str, ...]) -> list[Contestant]:
@@ -75,7 +78,8 @@ def _contestant(
     one: Forecaster = from_spec(model, allowed)
     from_spec(reducer, allowed)
     seeds = asked["seeds"] if seeded(one) else 1
-    return Contestant(label, model, reducer, labels, walk, seeds, one.traits.pretrained)
+    clocked = walk is not None and by_clock(from_spec(walk.policy, allowed))
+    return Contestant(label, model, reducer, labels, walk, seeds, one.traits.pretrained, clocked)
 
 
 def _walk(policy: dict[str, Any], config: Mapping[str, Any], allowed: tuple[str, ...]) -> Walk:

@@ -74,8 +74,9 @@ def findings(made: Comparison, config: Mapping[str, Any], failed: Mapping[str, s
     asked, told = config["backtest"], told_of(made, failed)
     if asked["reference"] in {c.label for c in made.cells if c.key in failed}:
         raise PartialError("\n  ".join(["the reference failed: there is nothing to compare with", *told]))
-    options = {name: asked[name] for name in ("season", "mase", "block")}
-    options["pool"] = asked["standardise"] if asked["pool"] is None else asked["pool"]
+    options = {name: asked[name] for name in ("season", "mase", "block", "every")}
+    one_unit = len({v.unit for v in made.task.targets}) == 1  # else only the report pools, in units of naive errors
+    options["pool"] = one_unit and (asked["standardise"] if asked["pool"] is None else asked["pool"])
     frames = [
         scores(_whole(made, failed, h), asked["reference"], leads=[k for k in made.leads if k <= h], **options)
         for h in made.horizons

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from forecast.evaluation.columns import ALWAYS
 from forecast.evaluation.ground import POOLED
 from forecast.evaluation.report import Report
 from forecast.evaluation.sheet import Sheet
 from forecast.panel import moment
 from forecast.spec import from_spec
-from pipelines.backtest.about import about, labels_of, per_seed, retraining
+from pipelines.backtest.about import about, by_clock, labels_of, per_seed, retraining
 from pipelines.backtest.figures import error_by_lead
 from pipelines.backtest.findings import Comparison, Findings, findings
 from pipelines.backtest.losses import nominal
 from pipelines.backtest.portraits import portraits
 from pipelines.backtest.reducing import reducing
 from pipelines.backtest.reporting import asked_of, metrics, reported
-from pipelines.backtest.table import NOTE, SEEDS, sheets, show
+from pipelines.backtest.table import NOTE, SEEDS, sheets, show, with_words
 from pipelines.backtest.tracking import log
 from pipelines.build import allowed_targets
 from pipelines.protocols import Tracker
@@ -60,9 +61,11 @@ def _tables(found: Findings, console: Console) -> Path:
     """Print the tables, and write them as Markdown."""
     made, costs = found.made, per_seed(found.costs)
     labels = {one.label: one.labels for one in made.contestants}
-    words = about(found.present, found.costs)
-    pages = sheets(found.table, costs, made.leads, nominal(made.task.levels), words)
-    pages += reducing(found.table, costs, labels, made.leads) + retraining(found.present, found.costs)
+    words, scaled = about(found.present, found.costs), found.config["backtest"]["standardise"]
+    pages = sheets(found.table, costs, made.leads, nominal(made.task.levels), words, scaled=scaled)
+    more = reducing(found.table, costs, labels, made.leads) + retraining(found.present, found.costs)
+    known = {label: {ALWAYS: of[ALWAYS]} for label, of in words.items()}
+    pages += [with_words(page, known) for page in more]
     for page in pages:
         show(page, console)
     path = made.folder / "table.md"
@@ -78,16 +81,18 @@ def _markdown(found: Findings, pages: Sequence[Sheet]) -> str:
     rows, later, seed = fit.stop - fit.first, asked["cutoffs"] - 1, found.config["seed"]
     more = f" and at {later} later cutoffs" if later else ""
     more += f", then by policy ({', '.join(asked['policies'])})" if asked["policies"] else ""
+    block = f"{asked['block']} origins" if asked["block"] > 1 else "1 origin"
     seeds = f"seeds {seed} to {seed + asked['seeds'] - 1}" if asked["seeds"] > 1 else f"seed {seed}"
     head = [
         f"# {found.config['fleet']}, part `{asked['part']}`",
         f"Fitted on {rows} rows up to {_day(times[fit.stop - 1])}{more}; origins {_day(times[origins.min()])} to "
         f"{_day(times[origins.max()])}; {_named(first.scored)}; {seeds}.",
-        NOTE.format(reference=asked["reference"], block=asked["block"]),
+        NOTE.format(reference=asked["reference"], block=block),
         *([SEEDS.format(seeds=asked["seeds"])] if found.table["seeds"].max() != 1 else []),
     ]
-    failures = [f"Failed: {line}" for line in found.told]
-    return "\n\n".join([*head, *(page.markdown() for page in pages), *failures]) + "\n"
+    clock, failures = by_clock(found.present), [f"Failed: {line}" for line in found.told]
+    foot = [*([f"CPU seconds: {clock}."] if clock else []), *failures]
+    return "\n\n".join([*head, *(page.markdown() for page in pages), *foot]) + "\n"
 
 
 def _report(found: Findings, horizon: int, threads: ThreadPolicy) -> Report:
@@ -101,7 +106,7 @@ def _facts(found: Findings, horizon: int, threads: ThreadPolicy) -> dict[str, st
     asked, cells = found.config["backtest"], [c for c in found.made.cells if c.task.horizon == horizon]
     fit, times = cells[0].stretch, cells[0].panel.times
     rules = sorted({one.labels["policy"] for one in found.present if one.walk})
-    machine = threads.record()
+    machine, clock = threads.record(), by_clock(found.present)
     return {
         "fitted on": f"{fit.stop - fit.first} rows up to {_day(times[fit.stop - 1])}",
         "retraining": ", ".join(rules)
@@ -112,7 +117,7 @@ def _facts(found: Findings, horizon: int, threads: ThreadPolicy) -> dict[str, st
         "seeds": f"{asked['seeds']} of every model that has one",
         "series": _named(cells[0].scored).removeprefix("series "),
         "scaling": "values standardised by the rows fitted on" if asked["standardise"] else "each model's own",
-        "CPU seconds": f"{found.cpu_s(horizon):.1f}",
+        "CPU seconds": f"{found.cpu_s(horizon):.1f}{f'; {clock}' if clock else ''}",
         "hardware": f"{machine['cores']} cores of {machine['machine']}, {machine['workers']} workers",
     }
 

@@ -15,6 +15,7 @@ from pipelines.backtest.cell import Cell
 from pipelines.backtest.cells import of_seeds
 from pipelines.backtest.losses import points, scored, truths
 
+PERSISTENCE = "persistence"
 Of = Mapping[str, Sequence[Cell]]  # label -> cells of one horizon, as `of_each` gives them
 
 
@@ -63,12 +64,15 @@ def newest(values: np.ndarray) -> np.ndarray:
 def asked_of(
     asked: Mapping[str, Any], horizon: int, leads: Sequence[int], labels: Sequence[str], facts: Mapping[str, str]
 ) -> Asked:
-    """The settings of a report from those of the backtest; references that failed are left out."""
+    """The settings of a report from those of the backtest; references that failed are left out.
+
+    Persistence is always one of them where it takes part: who does not beat it shall be told.
+    """
     own = asked["report"]
     shown = [k for k in leads if k <= horizon] if asked["leads"] is not None else None
     views = Views(shown, own["weekdays"], own["regimes"] or {}, own["filled"])
     trade = Trade(own["trade"] or "", tuple(own["costs_bp"]) or (0.0,))
-    references = [label for label in own["references"] if label in labels]
+    references = [label for label in dict.fromkeys([PERSISTENCE, *own["references"]]) if label in labels]
     pool = asked["standardise"] if asked["pool"] is None else asked["pool"]
     return Asked(asked["reference"], references, asked["block"], pool, views, trade, facts)
 

@@ -28,6 +28,7 @@ def scores(
     block: int,
     pool: bool,
     mase: str = "lead",
+    every: int = 1,
 ) -> pl.DataFrame:
     """One row per contestant, variable and lead, for cells of one horizon.
 
@@ -36,13 +37,15 @@ def scores(
         leads: those to test; scores are given for all, and for lead 0, the mean over all.
         season, mase: of MASE, see `common`. block: origins per block of tests and bootstrap.
         pool: also a variable `all`, the mean over the variables, which only has a meaning where they share a unit.
+        every: rows between origins: truths of origins further apart than a lead do not overlap.
 
     Returns:
         horizon, label, variable, lead, n, mae, mse, rmse, bias, mase; with several levels crps, and of the widest
         central interval coverage, width; for mae, mse, crps `skill_*`, and where tested `p_*` (Diebold-Mariano with
         the correction of Harvey, Leybourne and Newbold, on block means), `low_*`, `high_*` (95 % moving-block
         bootstrap interval of the skill). Of several seeds all are means over the seeds: of errors, not of forecasts,
-        and tests are on the mean loss; `seeds` is their number, `sd_mae`, ... the deviation between them.
+        and tests are on the mean loss, of which rmse is the root; `seeds` is their number, `sd_mae`, ... the
+        deviation between them.
     """
     shared = common(list(of.values()), season, mase)
     order = [reference, *(label for label in of if label != reference)]
@@ -51,7 +54,7 @@ def scores(
     for label in order:
         table, losses = _score(of[label], shared, pool)
         yardstick = yardstick or losses
-        table |= _against(losses, yardstick, leads, block, same=label == reference)
+        table |= _against(losses, yardstick, leads, block, every, same=label == reference)
         frames.append(_frame(label, table, shared, pool))
     return pl.concat(frames, how="diagonal")
 
@@ -61,6 +64,7 @@ def _score(cells: Sequence[Cell], shared: Common, pool: bool) -> tuple[dict[str,
     each = [_score_one(one, shared, pool) for one in of_seeds(cells)]
     losses = {name: np.mean([one[1][name] for one in each], axis=0) for name in each[0][1]}
     table = {name: np.mean([one[0][name] for one in each], axis=0) for name in each[0][0]}
+    table["rmse"] = np.sqrt(table["mse"])
     table["seeds"] = np.full(table["mae"].shape, len(each))
     if len(each) > 1:
         table |= {f"sd_{name}": np.std([one[0][name] for one in each], axis=0, ddof=1) for name in SPREAD}
@@ -106,7 +110,9 @@ def _divided(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _against(mine: Losses, theirs: Losses, leads: Sequence[int], block: int, *, same: bool) -> dict[str, np.ndarray]:
+def _against(
+    mine: Losses, theirs: Losses, leads: Sequence[int], block: int, every: int, *, same: bool
+) -> dict[str, np.ndarray]:
     """`p_*`, `low_*`, `high_*` (H+1, C'), NaN where not tested."""
     found: dict[str, np.ndarray] = {}
     for name in mine:
@@ -114,8 +120,9 @@ def _against(mine: Losses, theirs: Losses, leads: Sequence[int], block: int, *, 
         p, low, high = (np.full(shape, np.nan) for _ in range(3))
         for row in () if same else (MEAN, *leads):
             a, b = mine[name][:, row], theirs[name][:, row]  # (B, C')
-            p[row] = diebold_mariano(a, b, row or shape[0] - 1, block)
-            low[row], high[row] = skill_interval(a, b, block)
+            overlap = -(-(row or shape[0] - 1) // every)  # origins whose truths share rows
+            p[row] = diebold_mariano(a, b, overlap, block)
+            low[row], high[row] = skill_interval(a, b, max(block, overlap))
         found |= {f"p_{name}": p, f"low_{name}": low, f"high_{name}": high}
     return found
 

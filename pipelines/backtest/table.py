@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Console
 
 from forecast.evaluation import stars
+from forecast.evaluation.columns import ALWAYS
 from forecast.evaluation.sheet import Sheet
 from pipelines.backtest.scores import ALL, MEAN
 from pipelines.console import plain_table
@@ -15,7 +16,8 @@ from pipelines.console import plain_table
 GAP = 2  # columns of the console between two of the table
 NOTE = (
     "Skill is 1 - E/E({reference}) on identical pairs; * p < 0.05, ** p < 0.01, *** p < 0.001: Diebold-Mariano with "
-    "the correction of Harvey, Leybourne and Newbold, on means over {block} origins, two-sided."
+    "the correction of Harvey, Leybourne and Newbold, on means over {block}, two-sided, each for itself; the report "
+    "adjusts them for the number of contestants."
 )
 
 SEEDS = (
@@ -64,6 +66,8 @@ def sheets(
     leads: Sequence[int],
     nominal: float,
     about: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    scaled: bool = False,
 ) -> list[Sheet]:
     """Per horizon and variable one sheet with the leads side by side; without leads one sheet for all horizons.
 
@@ -71,6 +75,7 @@ def sheets(
         table: from `scores`, with skill. costs: horizon, label, fit_cpu_s, predict_cpu_s, rows.
         leads: to show; none: the means over all leads. nominal: coverage of the interval, 0 without one.
         about: label -> words by heading, put behind the numbers; see `pipelines.backtest.about`.
+        scaled: values are standardised, so that MSE and MAE are what is published, and RMSE is left out.
     """
     names = table["variable"].unique(maintain_order=True).to_list()
     horizons = table["horizon"].unique().sort().to_list()
@@ -82,15 +87,18 @@ def sheets(
             if v != ALL or len(names) != 2  # the mean over one variable is that variable
         ]
     else:
-        found = [_by_horizon(table, costs, v, horizons) for v in ([ALL] if ALL in names else names)]
-    return [_with_words(sheet, about) for sheet in found] if about else found
+        shown = [ALL] if ALL in names else names
+        found = [_by_horizon(table, costs, v, horizons, scaled=scaled) for v in shown]
+    return [with_words(sheet, about) for sheet in found] if about else found
 
 
-def _with_words(sheet: Sheet, about: Mapping[str, Mapping[str, str]]) -> Sheet:
-    """A sheet with what is to be known of each contestant behind its numbers."""
-    heads = list(dict.fromkeys(head for words in about.values() for head in words))
-    rows = [(*row, *(about[row[0]].get(head, "") or "-" for head in heads)) for row in sheet.rows]
-    return Sheet(sheet.title, (*sheet.head, *heads), tuple(rows))
+def with_words(sheet: Sheet, about: Mapping[str, Mapping[str, str]]) -> Sheet:
+    """A sheet with what is to be known of each contestant behind its numbers, where they differ."""
+    shown = [about[row[0]] for row in sheet.rows]
+    heads = dict.fromkeys(head for words in about.values() for head in words)
+    told = [head for head in heads if head == ALWAYS or len({words.get(head) for words in shown}) > 1]
+    rows = [(*row, *(about[row[0]].get(head, "") or "-" for head in told)) for row in sheet.rows]
+    return Sheet(sheet.title, (*sheet.head, *told), tuple(rows))
 
 
 def ranking(table: pl.DataFrame, leads: Sequence[int]) -> list[str]:
@@ -123,10 +131,13 @@ def _by_lead(
     return Sheet(f"{variable}, horizon {horizon}", (*head, "fit CPU-s", "predict CPU-s"), tuple(rows))
 
 
-def _by_horizon(table: pl.DataFrame, costs: pl.DataFrame, variable: str, horizons: Sequence[int]) -> Sheet:
+def _by_horizon(
+    table: pl.DataFrame, costs: pl.DataFrame, variable: str, horizons: Sequence[int], *, scaled: bool
+) -> Sheet:
     here = table.filter((pl.col("variable") == variable) & (pl.col("lead") == MEAN))
-    names = {"MASE": "mase"} if variable != ALL and here["mase"].is_not_null().any() else {}
-    names = {"MSE": "mse", "MAE": "mae", **({"sd MAE": "sd_mae"} if _several(here) else {}), **names}
+    names = {"MSE": "mse", **({} if scaled else {"RMSE": "rmse"}), "MAE": "mae"}
+    names |= {"sd MAE": "sd_mae"} if _several(here) else {}
+    names |= {"MASE": "mase"} if variable != ALL and here["mase"].is_not_null().any() else {}
     head = [
         "model",
         *(f"{name} {h}" for h in horizons for name in (*names, "skill")),
@@ -171,4 +182,13 @@ def _skill(row: dict, name: str) -> str:
     value, p = row[f"skill_{name}"], row.get(f"p_{name}")
     if value is None:
         return "-"
-    return f"{value:+.3f}".replace("0.", ".", 1) + (stars(p) if p is not None else "")
+    return _signed(value) + (stars(p) if p is not None else "")
+
+
+def _signed(value: float) -> str:
+    """
+    >>> _signed(0.25), _signed(-10.25), _signed(-1.5e9)
+    ('+.250', '-10.250', '-1.50e+09')
+    """
+    text = f"{value:+.3f}" if abs(value) < 1e4 else f"{value:+.2e}"
+    return text[0] + text[1:].removeprefix("0")

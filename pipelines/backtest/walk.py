@@ -30,7 +30,7 @@ def walked(cells: Sequence[Cell], meter: Meter) -> list[Result | str]:
     root = first.folder / f"{first.key}.walk"
     shutil.rmtree(root, ignore_errors=True)  # of a walk that was killed
     try:
-        early = trained_early(walkers, lambda walker, b: _charged(walker, b, meter), root, meter)
+        early = trained_early(walkers, lambda some, b: _history(some, b, meter), root, meter)
         for b in range(len(first.stretch.origins)):
             going = [walker for walker in walkers if not walker.failure]
             chosen = [walker for walker in going if walker.decide(b).action == Action.RETRAIN]
@@ -50,12 +50,11 @@ def walked(cells: Sequence[Cell], meter: Meter) -> list[Result | str]:
 
 def _retrain(chosen: Sequence[Walker], b: int, root: Path, meter: Meter) -> None:
     """Reduce once, train side by side, promote or not."""
-    cell, keys = chosen[0].cell, [walker.cell.key for walker in chosen]
     try:
-        with meter.charge_shared(keys, Phase.REDUCE):
-            panel, rows = _history(cell, b)
+        panel, rows = _history(chosen, b, meter)
     except FAILURES as error:
-        rows, done = 0, Trained([TrainingOutcome(key, False, worded(error), failed=True) for key in keys])
+        why = worded(error)
+        rows, done = 0, Trained([TrainingOutcome(w.cell.key, False, why, failed=True) for w in chosen])
     else:
         done = train_together([walker.job(panel, b, root) for walker in chosen])
         meter.absorb(done.record, child=False)
@@ -63,16 +62,13 @@ def _retrain(chosen: Sequence[Walker], b: int, root: Path, meter: Meter) -> None
         walker.ended(outcome, rows, b, root)
 
 
-def _charged(walker: Walker, b: int, meter: Meter) -> tuple[Panel, int]:
-    with meter.charge(walker.cell.key, Phase.REDUCE):
-        return _history(walker.cell, b)
-
-
-def _history(cell: Cell, b: int) -> tuple[Panel, int]:
-    """The reduced history up to origin `b`, and how many rows the reducer kept."""
+def _history(walkers: Sequence[Walker], b: int, meter: Meter) -> tuple[Panel, int]:
+    """The reduced history up to origin `b`, which these walkers share and pay for; how many rows the reducer kept."""
+    cell = walkers[0].cell
     assert cell.walk is not None
-    stop = int(cell.stretch.origins[b]) + 1
-    first = max(0, stop - cell.walk.history) if cell.walk.history else 0
-    history = cell.panel.rows(slice(first, stop))
-    reduction = from_spec(cell.reducer, cell.allowed).reduce(history, cell.task)
-    return reduced(history, reduction, cell.task), reduction.rows
+    with meter.charge_shared([walker.cell.key for walker in walkers], Phase.REDUCE):
+        stop = int(cell.stretch.origins[b]) + 1
+        first = max(0, stop - cell.walk.history) if cell.walk.history else 0
+        history = cell.panel.rows(slice(first, stop))
+        reduction = from_spec(cell.reducer, cell.allowed).reduce(history, cell.task)
+        return reduced(history, reduction, cell.task), reduction.rows

@@ -143,11 +143,15 @@ class Walker:
         """The forecasts and what was decided, or why there are none."""
         if self.failure or self.model is None:
             return self.failure
+        try:
+            made, shown = self.ahead.made(), self.model.portrait()
+        except FAILURES as error:
+            return worded(error)
         steps = pl.DataFrame(self.steps, schema=STEPS).with_columns(pl.selectors.float().fill_nan(None))
         ends = steps["outcome"].drop_nulls()
         counts = {name: int((ends == word).sum()) for name, word in COUNTS.items()}
         facts = {"rows": int(steps["rows"].drop_nulls()[-1]), "fits": len(ends), **counts}
-        return Result(self.ahead.quantiles, facts, steps, self.model.portrait())
+        return Result(made, facts, steps, shown)
 
 
 COUNTS = {"promotions": "promoted", "refusals": "refused", "failures": "failed"}

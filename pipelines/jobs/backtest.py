@@ -14,12 +14,13 @@ from forecast.schema import Task, duration
 from forecast.spec import from_spec
 from pipelines.backtest.cell import Cell
 from pipelines.backtest.cells import cells
-from pipelines.backtest.checking import check_names, check_settings
+from pipelines.backtest.checking import check_names, check_settings, check_trade
 from pipelines.backtest.contestants import check_policies, contestants
 from pipelines.backtest.data import panel_of, standardised
 from pipelines.backtest.findings import Comparison
 from pipelines.backtest.finish import finish
 from pipelines.backtest.plan import Split
+from pipelines.backtest.reporting import asked_of
 from pipelines.backtest.run import run_cells
 from pipelines.build import allowed_targets
 from pipelines.checking import check_targets
@@ -75,8 +76,11 @@ def comparison(config: Mapping[str, Any], choices: Mapping[str, str], folder: Pa
     if asked["standardise"]:
         panel, task = standardised(panel, task, split.stretches(panel.times, max(horizons))[0].stop)
     scored = tuple(sorted(config["series"])) or panel.series
+    check_trade(asked, panel, task, scored, split.bounds(panel.times)[0])
     every = cells(found, panel, task, split, horizons, scored, asked["update"], allowed, folder / "cells")
     leads = range(1, max(horizons) + 1) if asked["leads"] is None else asked["leads"]
+    for horizon in horizons:
+        asked_of(asked, horizon, leads, [one.label for one in found], {})  # what is wrong with the report is told now
     return Comparison(found, every, task, horizons, list(leads), folder)
 
 

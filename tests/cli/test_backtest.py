@@ -97,6 +97,9 @@ def test_mlflow_has_a_child_for_each_model_and_curves_by_lead(forecast, tmp_path
         ("backtest.report.trade=temprature", "did you mean 'temperature'"),
         ("backtest.report.references=[persistance]", "did you mean 'persistence'"),
         ("+backtest.report.weekday=true", "did you mean 'weekdays'"),
+        ("backtest.report.costs_bp=[5]", "those of the rule of backtest.report.trade, and there is none"),
+        ("backtest.report.regimes={a: 2013-10-01, b: 2013-10-01T00:00Z}", "begin at the same moment twice"),
+        ("backtest.report.trade=temperature", "'temperature' has"),
     ],
 )
 def test_a_wrong_value_is_told_before_anything_is_fitted(forecast, tmp_path: Path, override: str, told: str) -> None:
@@ -168,8 +171,12 @@ def test_policies_and_seeds_on_real_weather_with_a_report(forecast, tmp_path: Pa
     assert said.code == 0, said.err
     folder = tmp_path / "runs/default"
     table = (folder / "table.md").read_text()
-    for heading in ("seeds", "sd MAE", "policy", "fits", "pretrained on", "all, horizon 2", "retraining, of one seed"):
+    for heading in ("seeds", "sd MAE", "policy", "fits", "pretrained on", "retraining, of one seed"):
         assert heading in table
+    assert "all, horizon 2" not in table, "degrees and per cent have no mean"
+    assert (
+        table.rstrip().splitlines()[-1].startswith("CPU seconds: with the policies that go by the clock (never, daily)")
+    )
     assert ", then by policy (never, daily); origins" in table
     assert "seeds 0 to 1." in table
     costs = pl.read_parquet(folder / "costs.parquet")
@@ -182,6 +189,8 @@ def test_policies_and_seeds_on_real_weather_with_a_report(forecast, tmp_path: Pa
     assert len(sentences) >= 4, "of every variable and of all"
     assert all(sentence in said.out for sentence in sentences)
     assert "retraining: daily, never" in report
+    assert "a live fleet could not make it" in report.lower()
+    assert "**all variables: errors**" in report
     assert "later" in report
     from pipelines.trackers.mlflow import MlflowTracker
 

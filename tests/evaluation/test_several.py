@@ -49,6 +49,28 @@ def test_the_set_keeps_the_best_and_drops_the_clearly_worse() -> None:
     assert (p[2:] < 0.01).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_set_is_that_of_arch(seed: int) -> None:
+    bootstrap = pytest.importorskip("arch.bootstrap")
+    rng = np.random.default_rng(seed)
+    losses = rng.normal(size=(83, 1)) ** 2 + 0.7 * rng.normal(size=(83, 6)) + np.linspace(0, 0.5, 6)
+    other = bootstrap.MCS(losses, size=0.1, reps=1000, block_size=4, method="R", seed=0)
+    other.compute()
+    want = other.pvalues["Pvalue"].sort_index().to_numpy()
+    np.testing.assert_allclose(model_confidence_set(losses, 4), want)
+
+
+def test_one_that_is_far_off_or_always_as_much_worse_is_out_and_hides_nothing() -> None:
+    """Losses so large that the others are the same beside them, and a difference without any variance."""
+    rng = np.random.default_rng(7)
+    losses = rng.normal(size=(80, 1)) ** 2 + np.array([0.0, 0.1, 0.5]) + 0.5 * rng.normal(size=(80, 3))
+    p = model_confidence_set(losses, 3)
+    for other in (np.full(80, 1e30), losses[:, 0] + 1.0, 1e18 * losses[:, 1] ** 2 + 1e20):
+        found = model_confidence_set(np.column_stack([losses, other]), 3)
+        np.testing.assert_allclose(found[:3], p, atol=2e-3)
+        assert found[3] < 0.01
+
+
 def test_the_set_holds_the_best_about_as_often_as_it_says() -> None:
     """Of equal models each is in the 90 % set nearly always; where one is best, it is."""
     rng, held = np.random.default_rng(4), []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from torch import Tensor, nn
 
 from forecast.checks import check_forecaster
 from forecast.errors import SchemaError, UnknownNameError
+from forecast.forecaster import Forecaster
 from forecast.panel import moment
+from forecast.saving import MANIFEST, _digest
 from forecast.schema import Task, Variable
 from forecast.together import Fit, fit_together
 from models import stack
@@ -22,6 +27,7 @@ from models.lightning import train
 from models.lstm import Cell, Last
 from models.nets.framing import Framing
 from models.nets.heads import Shape
+from models.stack.flash import chosen
 from models.training.settings import Training
 
 BATCH, ROWS, INPUTS = 5, 7, 4
@@ -127,9 +133,18 @@ def squares(output: Tensor, truth: Tensor) -> Tensor:
     ("make", "error", "words"),
     [
         (lambda: HeadwiseLSTM(3, 8, 3), SchemaError, "8 cannot be divided into 3 heads"),
-        (lambda: stack.SLSTM(3, 8, 0), SchemaError, "into 0 heads"),
+        (lambda: stack.SLSTM(3, 8, 0), SchemaError, "heads is 0"),
         (lambda: LSTM(hidden=10, cell=Cell("slstm", heads=4)), SchemaError, "10 cannot be divided into 4 heads"),
         (lambda: Cell("lstm", heads=2), SchemaError, "kind lstm has 1 head"),
+        (lambda: HeadwiseLSTM(3, 0), SchemaError, "hidden width is 0"),
+        (lambda: HeadwiseLSTM(3, 8, 2.0), SchemaError, "heads is 2.0"),
+        (lambda: stack.HeadwiseLSTM(3, 8, 2, layers=0), SchemaError, "layers is 0"),
+        (lambda: SLSTM(3, 8)(torch.zeros(1, 2, 4)), SchemaError, r"must be \(1, batch, rows, 3\)"),
+        (lambda: SLSTM(3, 8)(torch.zeros(2, 3)), SchemaError, "must be"),
+        (lambda: Cell("headwise", forget="exponential"), SchemaError, "only the kind slstm has that choice"),
+        (lambda: Cell(backend="flashrnn"), SchemaError, "kind lstm is computed by torch"),
+        (lambda: Cell("slstm", heads=2.5), SchemaError, "heads is 2.5"),
+        (lambda: LSTM(cell="slstm"), SchemaError, r"give Cell\(kind, ...\)"),
         (lambda: Cell("headwize"), UnknownNameError, "did you mean 'headwise'"),
         (lambda: SLSTM(3, 8, forget="tanh"), UnknownNameError, "forget gate 'tanh'"),
         (lambda: Cell("slstm", backend="cuda"), UnknownNameError, "backend 'cuda'"),
@@ -140,6 +155,55 @@ def squares(output: Tensor, truth: Tensor) -> Tensor:
 def test_what_is_not_there_is_refused_in_words(make, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         make()
+
+
+@dataclass(frozen=True)
+class OnGpu:
+    """As much of a tensor on a GPU as the choice of a backend looks at."""
+
+    dtype: torch.dtype
+    is_cuda: bool = True
+    device: str = "cuda:0"
+
+
+def test_the_package_is_chosen_on_a_gpu_and_never_for_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    single, double_ = OnGpu(torch.float32), OnGpu(torch.float64)
+    assert chosen("auto", single)
+    assert chosen("flashrnn", single)
+    assert not chosen("torch", single)
+    assert not chosen("auto", double_)
+    assert not chosen("auto", torch.zeros(1))
+    for given, words in ((double_, "float64 on 'cuda:0'"), (torch.zeros(1), "float32 on 'cpu'")):
+        with pytest.raises(SchemaError, match=words):
+            chosen("flashrnn", given)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not chosen("auto", single)
+    with pytest.raises(SchemaError, match="not installed"):
+        chosen("flashrnn", single)
+
+
+def test_an_lstm_saved_before_it_had_a_choice_of_cells_loads(tmp_path: Path) -> None:
+    panel = panel_of(noisy(seed=0, rows=80))
+    model = LSTM(hidden=4, training=FAST).fit(panel, TASK)
+    model.save(tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["model"]["cell"]  # what such a folder does not have
+    manifest["digest"] = _digest(manifest)
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    again = Forecaster.load(tmp_path)
+    assert again.cell == Cell()
+    np.testing.assert_array_equal(again.predict(panel).quantiles, model.predict(panel).quantiles)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_an_lstm_comes_back_with_its_cell(tmp_path: Path, name: str) -> None:
+    panel = panel_of(noisy(seed=0, rows=80))
+    model = LSTM(hidden=4, training=FAST, cell=CELLS[name]).fit(panel, TASK)
+    model.save(tmp_path)
+    again = Forecaster.load(tmp_path)
+    assert again.cell == CELLS[name]
+    np.testing.assert_array_equal(again.predict(panel).quantiles, model.predict(panel).quantiles)
 
 
 def test_the_plain_lstm_of_the_nowcaster_keeps_its_parameters() -> None:

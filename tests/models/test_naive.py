@@ -155,5 +155,7 @@ def test_persistence_of_what_there_is_not() -> None:
         Persistence({"open": "clos"}).fit(panel, task)
     with pytest.raises(UnknownNameError, match="target of persistence 'close'"):
         Persistence({"close": "open"}).fit(panel, task)
+    with pytest.raises(SchemaError, match="of is 'close': say which target"):
+        Persistence("close")  # type: ignore[arg-type]
     assert Persistence({"open": "close"}).traits.multivariate
     assert not Persistence().traits.multivariate

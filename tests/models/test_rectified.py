@@ -109,6 +109,37 @@ def test_with_tanh_it_is_torchs_lstm_of_one_bias(members):
         torch.testing.assert_close(net(x)[m], theirs(x[m])[0], **EXACT)
 
 
+EDGES = {  # what is done to gates i, f, g, o
+    "a dead candidate": lambda i, f, g, o: g.fill_(-50),
+    "nothing kept": lambda i, f, g, o: f.fill_(-800),
+    "nothing let in of a huge candidate": lambda i, f, g, o: (i.fill_(-800), g.fill_(1e200)),
+    "hardly anything let in": lambda i, f, g, o: i.fill_(-740),
+    "at the kink": lambda i, f, g, o: g.fill_(0),
+    "infinite": lambda i, f, g, o: g.fill_(torch.inf),
+    "not a number": lambda i, f, g, o: i.fill_(torch.nan),
+}
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("edge", EDGES)
+def test_at_the_edges_of_numbers_too_it_is_the_loop(edge, flushed):
+    net = shaken(lambda: stack.RectifiedLSTM(2, HIDDEN))
+    with torch.no_grad():
+        EDGES[edge](*net.bias.chunk(4, 1))
+        if edge == "at the kink":
+            net.weight_ih.zero_()
+            net.weight_hh.zero_()
+    x = torch.randn(MEMBERS, BATCH, ROWS, 2, requires_grad=True)
+    torch.set_flush_denormal(flushed)
+    try:
+        ours, theirs = net(x), looped(net, x, ROWS)
+        grads = [torch.autograd.grad(y.sum(), [x, *net.parameters()]) for y in (ours, theirs)]
+    finally:
+        torch.set_flush_denormal(False)
+    for one, other in zip((ours, *grads[0]), (theirs, *grads[1]), strict=True):
+        torch.testing.assert_close(one, other, **EXACT, equal_nan=True)
+
+
 def test_states_do_not_see_later_rows():
     net = shaken(lambda: stack.RectifiedLSTM(2, HIDDEN))
     x = torch.randn(MEMBERS, BATCH, ROWS, 2)

@@ -10,7 +10,7 @@ from regenn_witness import bidirectional, numbers, slow_evolution, torchs_encode
 from torch import Tensor, nn
 
 from forecast.errors import SchemaError, UnknownNameError
-from models.regenn import GraphSoftEvolution, ReGENN, Switches, cooccurrence, cosine
+from models.regenn import GraphSoftEvolution, ReGENN, cooccurrence, cosine
 from models.regenn.directions import Directions
 
 W, Z, V = 7, 14, 3  # the paper's size
@@ -57,6 +57,19 @@ def test_a_mask_says_what_is_present() -> None:
     assert cooccurrence(x).tolist() == [[3, -3], [0, 5]]  # 0 - (-3) on the diagonal
     with pytest.raises(SchemaError, match="mask of a graph has shape"):
         cooccurrence(x, mask[0])
+    ones = torch.where(mask, 1, 0)  # a mask of another kind of number means the same
+    assert cooccurrence(x, ones).tolist() == cooccurrence(x, mask).tolist()
+
+
+def test_gaps_are_counted_as_nothing_where_the_mask_says_so_and_refused_elsewhere() -> None:
+    gap = torch.tensor([[[1.0, 0.0], [torch.nan, 3.0], [2.0, 5.0]]])
+    mask = torch.tensor([[[True, False], [False, True], [True, True]]])
+    assert cooccurrence(gap, mask).tolist() == [[1, 2], [5, 3]]  # 3 - 2 and 8 - 5 on the diagonal
+    for given in (None, torch.ones_like(mask)):
+        with pytest.raises(SchemaError, match="1 values of a graph are not finite"):
+            cooccurrence(gap, given)
+    with pytest.raises(SchemaError, match="at least one row"):
+        cooccurrence(torch.zeros(0, 5, 2))
 
 
 def test_the_graph_has_no_gradient_and_zeros_have_no_direction() -> None:
@@ -107,8 +120,8 @@ def test_the_paper_s_size() -> None:
         ({"encoder": False}, 30_979),  # (3 + 1) x 7 x 7 + 4 x 7 of attention, 2 x 7 x 2048 + 2055, two norms of 14
         ({"autoregression": False}, 7 * 14 + 14),
         ({"time_dot": False}, 7 * 7 + 7),
-        ({"gate_both": False}, 4 * 14 * (7 + 14 + 2)),
-        ({"sequencer_both": False}, 4 * 3 * (3 + 3 + 2)),
+        ({"bidirectional_gate": False}, 4 * 14 * (7 + 14 + 2)),
+        ({"bidirectional_sequencer": False}, 4 * 3 * (3 + 3 + 2)),
         ({"gate": "gru"}, 2 * 14 * (7 + 14 + 2)),
         ({"gate": "rnn"}, 2 * 3 * 14 * (7 + 14 + 2)),
         ({"sequencer": "gru"}, 2 * 3 * (3 + 3 + 2)),
@@ -126,13 +139,13 @@ def test_a_switch_removes_what_it_should(changes: dict[str, Any], less: int) -> 
     assert 33_975 - count(**changes) == less
 
 
-def torch_s(net: ReGENN, x: Tensor, graph: Tensor) -> Tensor:
-    """The network out of torch's own layers and the slow evolution, series in the first axis."""
+def torch_s(net: ReGENN, x: Tensor, graph: Tensor, kept: float = 1.0) -> Tensor:
+    """The network out of torch's own layers and the slow evolution, series in the first axis; dropouts times `kept`."""
     mixed, evolved = slow_evolution(net.source, x, graph)
     z = torchs_encoder(net.encoder)(mixed.mT)  # (S, V, W): the first axis is the sequence
     t = bidirectional(net.gate, nn.LSTM(W, Z, batch_first=True, bidirectional=True))(z).mT  # (S, Z, V)
-    q = bidirectional(net.sequencer, nn.LSTM(V, V, batch_first=True, bidirectional=True))(t)
-    y = slow_evolution(net.target, q + t, evolved)[0]
+    q = bidirectional(net.sequencer, nn.LSTM(V, V, batch_first=True, bidirectional=True))(kept * t)
+    y = slow_evolution(net.target, kept * q + kept * t, evolved)[0]
     shadow = nn.Linear(W, Z).double()
     shadow.weight.data, shadow.bias.data = net.w_ar.T, net.b_ar[:, 0]
     return y + shadow(x.mT).mT
@@ -143,6 +156,25 @@ def test_the_forward_pass_is_torch_s() -> None:
     x, graph = numbers(5, W, V, seed=2).double(), numbers(V, V, seed=3).double()
     with torch.no_grad():
         torch.testing.assert_close(net(x, graph), torch_s(net, x, graph), atol=1e-9, rtol=1e-9)
+
+
+class Twice(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def test_dropout_acts_where_the_paper_has_it() -> None:
+    net = net_of(dropout=0.3)
+    assert net.source.dropout.p == net.encoder.dropout.p == net.dropout.p == 0.3
+    assert net.target.dropout.p == 0
+    x, graph = numbers(5, W, V, seed=2).double(), numbers(V, V, seed=3).double()
+    plain = net.source(x, graph)[0]
+    net.dropout = Twice()  # of the time gate's output, and of the sequencer's before both are added
+    with torch.no_grad():
+        torch.testing.assert_close(net(x, graph), torch_s(net, x, graph, kept=2.0), atol=1e-9, rtol=1e-9)
+    net.source.dropout = Twice()  # of what is mixed, before the time-dot and its bias
+    b_t = net.source.b_t
+    torch.testing.assert_close(net.source(x, graph)[0], 2 * (plain - b_t) + b_t)
 
 
 def test_relu_is_of_the_sum() -> None:
@@ -178,18 +210,69 @@ def test_windows_in_front_do_not_see_each_other() -> None:
     torch.testing.assert_close(net(x, graph), wanted, atol=1e-12, rtol=1e-12)
 
 
-def test_what_is_not_allowed_is_said() -> None:
-    with pytest.raises(UnknownNameError, match="unknown gate 'lstn': did you mean 'lstm'"):
-        ReGENN(W, Z, V, gate="lstn")
-    with pytest.raises(UnknownNameError, match="switch of ReGENN 'gates': did you mean 'gate'"):
-        ReGENN(W, Z, V, gates="lstm")
-    with pytest.raises(UnknownNameError, match="attend_over"):
-        Switches(attend_over="countries")
+def test_numbers_of_another_kind_are_computed_in_the_weights_precision() -> None:
+    net, x = net_of(), torch.arange(5 * W * V).reshape(5, W, V)
+    wanted = net(x.double(), torch.eye(V).double())
+    torch.testing.assert_close(net(x, torch.eye(V)), wanted)
+    assert net(x.float(), torch.eye(V)).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("shape", "graph", "words"),
+    [
+        ((5, 6, V), V, r"shape \(5, 6, 3\), their last two axes must be \(7, 3\)"),
+        ((5, W, 4), V, "last two axes"),
+        ((W, V), V, r"give \(series, steps, variables\)"),
+        ((5, W, V), 4, r"graph has shape \(4, 4\), it must be \(3, 3\)"),
+    ],
+)
+@pytest.mark.parametrize("time_dot", [True, False])
+def test_values_that_do_not_fit_are_refused(shape: tuple[int, ...], graph: int, words: str, time_dot: bool) -> None:
+    with pytest.raises(SchemaError, match=words):
+        net_of(time_dot=time_dot)(torch.zeros(shape), torch.eye(graph))
+
+
+def test_a_gap_is_refused_before_it_reaches_every_series() -> None:
+    x = numbers(5, W, V)
+    x[2, 3, 1] = torch.nan
+    with pytest.raises(SchemaError, match="not finite"):
+        net_of()(x, torch.eye(V))
+    with pytest.raises(SchemaError, match="not finite"):
+        net_of()(numbers(5, W, V), torch.full((V, V), torch.inf))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"gate": "lstn"}, UnknownNameError, "unknown gate 'lstn': did you mean 'lstm'"),
+        ({"gate": None}, UnknownNameError, "unknown gate 'none'"),
+        ({"sequencer": "conv"}, UnknownNameError, "unknown sequencer"),
+        ({"gates": "lstm"}, UnknownNameError, "switch of ReGENN 'gates': did you mean 'gate'"),
+        ({"attend_over": "countries"}, UnknownNameError, "attend_over"),
+        ({"output": "tanh"}, UnknownNameError, "unknown output"),
+        ({"dropout": 1}, SchemaError, "dropout is 1"),
+        ({"feedforward": 0}, SchemaError, "feedforward is 0"),
+        ({"encoder": "no"}, SchemaError, "encoder is 'no': it must be true or false"),
+        ({"bias": 0}, SchemaError, "bias is 0"),
+        ({"heads": 2}, SchemaError, "gate lstm and sequencer lstm have one head"),
+        ({"gate": "slstm", "bias": False}, SchemaError, "slstm cannot be without"),
+        ({"gate": "slstm", "heads": 4}, SchemaError, "14 cannot be divided into 4 heads"),
+        ({"switches": "lstm"}, SchemaError, "give Switches"),
+    ],
+    ids=str,
+)
+def test_a_switch_that_is_not_there_is_refused(changes: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        ReGENN(W, Z, V, **changes)
+
+
+@pytest.mark.parametrize(("sizes", "words"), [((W, Z, 0), "variables is 0"), ((7.0, Z, V), "window is 7.0")])
+def test_sizes_are_whole_numbers(sizes: tuple[int, int, int], words: str) -> None:
+    with pytest.raises(SchemaError, match=words):
+        ReGENN(*sizes)
+    with pytest.raises(SchemaError, match="window is 0"):
+        GraphSoftEvolution(3, window=0)
     with pytest.raises(SchemaError, match="dropout is 1"):
-        Switches(dropout=1)
-    with pytest.raises(SchemaError, match="feedforward is 0"):
-        Switches(feedforward=0)
-    with pytest.raises(SchemaError, match="variables 0 must be at least 1"):
-        ReGENN(W, Z, 0)
+        GraphSoftEvolution(3, dropout=1)
     with pytest.raises(UnknownNameError, match="recurrence"):
         Directions("tanh", 3, 3)

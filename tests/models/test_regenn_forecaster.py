@@ -221,6 +221,47 @@ def test_it_comes_back_from_its_folder_with_its_portrait(tmp_path: Path) -> None
     np.testing.assert_allclose(portrait["evolved"].values, (h @ h.T / lengths[:, None] / lengths).numpy(), rtol=1e-6)
 
 
+def test_the_graph_evolves_by_training_alone_and_from_chance_only_where_that_is_asked_for() -> None:
+    panel = epidemic()
+
+    def evolved(**changes: Any) -> tuple[np.ndarray, np.ndarray]:
+        shown = model_of(**changes).fit(panel, TASK).portrait()
+        return shown["graph"].values, shown["evolved"].values
+
+    for seed in (0, 1):
+        graph, same = evolved(training=STILL, seed=seed)
+        np.testing.assert_allclose(same, graph, atol=1e-6)
+        assert np.abs(np.subtract(*evolved(training=STILL, seed=seed, shadow=Shadow("xavier")))).max() > 0.05
+        assert np.abs(np.subtract(*evolved(training=replace(BRIEF, rate=1e-2), seed=seed))).max() > 1e-4
+
+
+def test_loading_draws_no_chance_of_the_caller_s(tmp_path: Path) -> None:
+    model_of().fit(epidemic(), TASK).save(tmp_path)
+    torch.manual_seed(0)
+    wanted = torch.rand(3)
+    torch.manual_seed(0)
+    Forecaster.load(tmp_path)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize("scaling", ["none", "last", "movement"])
+def test_relu_keeps_counts_from_falling_below_zero_and_lets_them_fall(scaling: str) -> None:
+    days = np.arange("2020-02-01", "2020-04-11", dtype="datetime64[D]").astype("datetime64[us]")
+    falls = np.maximum(0.0, 69.0 - np.arange(70.0))[None, :, None] * np.array([2.0, 1.0, 3.0])  # (N, T, V)
+    panel = Panel(falls, days, ("a",), tuple(v.name for v in COUNTS), DAY)
+    task = replace(TASK, targets=(Variable("cases"), Variable("deaths")))
+    for output in ("identity", "relu"):
+        model = model_of(
+            switches=replace(SMALL, output=output),
+            sight=Sight(scaling=scaling, difference=False),
+            shadow=Shadow("drift"),
+            training=STILL,
+        ).fit(panel.rows(slice(0, 68)), task)
+        point = model.predict(panel.rows(slice(0, 68))).point[0, :, 1]
+        wanted = np.array([1.0, 0.0, -1.0, -2.0])  # after 2
+        np.testing.assert_allclose(point, wanted if output == "identity" else wanted.clip(0), atol=1e-3)
+
+
 def test_what_is_not_allowed_is_said() -> None:
     for make, error, words in (
         (lambda: Sight(scaling="max"), UnknownNameError, "scaling 'max'"),
@@ -230,6 +271,7 @@ def test_what_is_not_allowed_is_said() -> None:
         (lambda: Shadow("line"), UnknownNameError, "start of the linear shadow 'line'"),
         (lambda: Shadow(changes=0), SchemaError, "changes is 0"),
         (lambda: model_of(newest=1), SchemaError, "newest is 1"),
+        (lambda: model_of(switches=Switches(output="relu")), SchemaError, "output relu cuts at zero"),
         (lambda: Training(factor=1), SchemaError, "training.factor is 1"),
     ):
         with pytest.raises(error, match=words):

@@ -19,8 +19,9 @@ from forecast.panel import Panel, moment
 from forecast.schema import Task, Variable
 from forecast.spec import from_spec, to_spec
 from forecast.together import Fit, fit_together
-from forecast.windows import training_rows, truth_at
+from forecast.windows import forward_fill, training_rows, truth_at
 from models.nets.asking import predict_together
+from models.persistence import Persistence
 from models.residuals import Residuals
 from models.stock.forecaster import Stock, training_of
 from models.stock.networks import NETWORKS
@@ -47,6 +48,13 @@ PUBLISHED = {
 
 def stock(network: str, seed: int = 0, **changes: Any) -> Stock:
     return Stock(network, units=8, training=training_of(network, epochs=2, batch=64, **changes), seed=seed)
+
+
+def market(rows: int = 150, series: int = 2) -> Panel:
+    """The same on weekdays only."""
+    panel = shares(rows, series)
+    session = np.is_busday(panel.times.astype("datetime64[D]"))
+    return replace(panel, values=np.where(session[:, None], panel.values, np.nan))
 
 
 def shares(rows: int = 150, series: int = 2) -> Panel:
@@ -116,24 +124,39 @@ def test_the_point_is_the_mean_and_no_median() -> None:
 
 @pytest.mark.parametrize("split", ["refit_all", "holdout"])
 @pytest.mark.parametrize("name", ["cnn_univ_5", "cnn_multh_10"])
-def test_intervals_are_the_errors_on_the_newest_rows(name: str, split: str) -> None:
-    """Of the rows held out, else of the newest fifth; two targets, a gap in the truth."""
+def test_intervals_are_the_errors_on_the_newest_rows_or_the_last_values(name: str, split: str) -> None:
+    """Of the rows held out, else of the newest fifth, around the point; of all rows around the last value.
+
+    Two targets, a gap in the truth, a series of other units.
+    """
     panel, task = shares(rows=301), replace(SESSIONS, targets=TASK.variables[:2], past=TASK.variables[2:])
-    values = panel.values.copy()
+    values = panel.values * np.array([1.0, 30.0])[:, None, None]
     values[0, 280, 1] = np.nan
     panel = replace(panel, values=values)
     model = stock(name, split=split).fit(panel, task)
     rows = training_rows(panel, task)  # (286,)
     newest = rows[-round(0.2 * len(rows)) if split == "refit_all" else -math.ceil(0.1 * len(rows)) :]
     made = model.predict_at(panel, [moment(t) for t in panel.times[newest]])
-    errors = truth_at(panel, task, newest) - np.stack([f.point for f in made])  # (B, N, H, C)
-    wanted = Residuals.of(errors, task)
-    np.testing.assert_allclose(model.residuals_.shape, wanted.shape, rtol=1e-4)
-    np.testing.assert_allclose(model.residuals_.widths, wanted.widths, rtol=1e-4)
-    found = model.predict(panel)
-    width = found.quantiles[..., 2] - found.quantiles[..., 0]  # (N, H, C)
-    np.testing.assert_allclose(width, wanted.widths[:, None] * (wanted.shape[..., 2] - wanted.shape[..., 0]), rtol=1e-4)
-    assert (width > 0).all()
+    own = Residuals.of(truth_at(panel, task, newest) - np.stack([f.point for f in made]), task)
+    filled = forward_fill(panel.values[..., :2])  # (N, T, C)
+    last = Residuals.of(truth_at(panel, task, rows) - filled[:, rows].swapaxes(0, 1)[:, :, None], task)
+    found, sides = model.predict(panel), []
+    for origin, errors in ((found.point, own), (filled[:, -1:], last)):
+        sides.append(origin[..., None] + errors.widths[:, None, :, None] * errors.shape)  # (N, H, C, Q)
+    wanted = np.minimum(*sides)[..., 0], found.point, np.maximum(*sides)[..., 2]
+    np.testing.assert_allclose(found.quantiles, np.stack(wanted, -1), rtol=1e-4)
+    assert (sides[0][..., 0] < sides[1][..., 0]).any()
+    assert (sides[0][..., 0] > sides[1][..., 0]).any()
+
+
+def test_a_net_is_no_surer_than_the_last_value() -> None:
+    """Of one series, the last value's interval is persistence's own; the point stays the net's."""
+    panel = market(series=1)
+    net, still = (Weekdays(m).fit(panel, TASK).predict(panel) for m in (stock("lstm_univ_5"), Persistence()))
+    assert (net.quantiles[..., 0] <= still.quantiles[..., 0] + 1e-9).all()
+    assert (net.quantiles[..., 2] >= still.quantiles[..., 2] - 1e-9).all()
+    assert (net.quantiles[..., 1] == net.point).all()
+    assert (net.point != still.point).all()
 
 
 def test_series_and_seeds_are_members_of_one_pass_and_each_as_alone() -> None:
@@ -147,6 +170,15 @@ def test_series_and_seeds_are_members_of_one_pass_and_each_as_alone() -> None:
             one = replace(panel, values=panel.values[[place]], series=(name,))
             alone = Weekdays(stock("lstm_univ_5", seed)).fit(one, TASK).predict(one)
             np.testing.assert_allclose(model.predict(panel).point[place], alone.point[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_seeds_of_every_option_share_a_pass(name: str) -> None:
+    """Also the largest network: at batch 16 a stack of three pays."""
+    models = [Weekdays(Stock(name, seed=seed)) for seed in range(3)]
+    keys = {model._alike(shares(), TASK) for model in models}
+    assert len(keys) == 1
+    assert keys != {None}
 
 
 def test_forecast_together_is_forecast_alone() -> None:

@@ -26,7 +26,7 @@ from models.weekdays import Weekdays, _ahead, fewest, most
 
 DAY = timedelta(days=1)
 TASK = Task([Variable("open")], step="1d", context=14, horizon=7, past=[Variable("close")], patience=6)
-START = np.datetime64("2024-01-03")  # a Wednesday
+START = np.datetime64("2023-10-04")  # a Wednesday; a year ends, February has 29 days
 NET = MLP(hidden=8, framing=Framing(harmonics=0), training=Training(epochs=2, warm_epochs=1))
 
 
@@ -199,6 +199,43 @@ def test_other_steps_are_left_alone() -> None:
     panel, task = synthetic_panel(), synthetic_task()
     found = Weekdays(ridge()).fit(panel, task).predict(panel)
     np.testing.assert_array_equal(found.quantiles, ridge().fit(panel, task).predict(panel).quantiles)
+
+
+@pytest.mark.parametrize(
+    ("hours", "named"), [(-5.5, "Sundays have values, 0 Fridays"), (24, "Saturdays have values, 0 Mondays")]
+)
+def test_days_of_another_zone_are_refused(hours: float, named: str) -> None:
+    """Midnight in Kolkata is the evening before in UTC: four of five sessions would be taken for the days before."""
+    panel = market()
+    moved = replace(panel, times=panel.times + np.timedelta64(timedelta(hours=hours)))
+    with pytest.raises(SchemaError, match=f"{named}.*zone: UTC"):
+        Weekdays().fit(moved.rows(slice(0, 90)), TASK)
+    later = replace(panel, times=panel.times + np.timedelta64(18, "h"))  # of the same day
+    np.testing.assert_array_equal(
+        Weekdays(SeasonalNaive(5)).fit(later, TASK).predict(later).point,
+        Weekdays(SeasonalNaive(5)).fit(panel, TASK).predict(panel).point,
+    )
+
+
+@pytest.mark.parametrize("model", [Ridge(half_life=None), MLP(hidden=8, training=NET.training)], ids=["ridge", "mlp"])
+def test_an_outlook_reaches_the_model_from_every_day(model: Forecaster) -> None:
+    """The answers follow what is known ahead of each weekday, and of no weekend."""
+    days = 300
+    panel = market(days)
+    known = np.random.default_rng(1).normal(size=days + 7)  # of each day
+    values = panel.values.copy()
+    values[..., 0] = np.where(np.isnan(values[..., 0]), np.nan, 50 * known[:days])
+    ahead = np.lib.stride_tricks.sliding_window_view(known[1:], 7)[None, :, :, None].repeat(2, 0)  # (N, T, K, F)
+    panel = replace(panel, values=values, outlook=ahead, outlook_variables=("news",))
+    fitted = Weekdays(model).fit(panel, replace(TASK, future=[Variable("news")]))
+    weekend = ~np.is_busday(panel.times.astype("datetime64[D]")[:, None] + np.arange(1, 8))  # (T, K)
+    other = replace(panel, outlook=np.where(weekend[None, ..., None], 9.0, ahead))
+    errors = []
+    for row in range(280, 287):
+        found = fitted.predict(panel.rows(slice(0, row + 1)))
+        np.testing.assert_array_equal(found.point, fitted.predict(other.rows(slice(0, row + 1))).point)
+        errors.append(found.point[..., 0] - np.where(weekend[row], np.nan, 50 * ahead[:, row, :, 0]))
+    assert np.nanmean(np.abs(errors)) < 15  # 30 without
 
 
 def test_a_context_without_a_weekday_is_refused() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -79,6 +81,33 @@ class Shown(Persistence):
         rows = panel.values[0, :, : len(task.targets)]  # (T, C)
         self.shown_ = np.corrcoef(rows[~np.isnan(rows).any(1)].T), len(panel.times), task.target_names
 
-    def portrait(self) -> dict[str, Matrix]:
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        graph, rows, names = self.shown_
+        (folder / "shown.json").write_text(json.dumps([graph.tolist(), rows, names]))
+
+    def _load(self, folder: Path) -> None:
+        super()._load(folder)
+        self.shown_ = json.loads((folder / "shown.json").read_text())
+
+    def _portrait(self) -> dict[str, Matrix]:
         graph, rows, names = self.shown_
         return {"graph": Matrix(graph, names, names), "rows": Matrix([[rows]], ["all"], ["rows"])}
+
+
+class Astray(Persistence):
+    """Comes apart: forecasts everywhere what no forecast is."""
+
+    def __init__(self, value: float = float("nan")) -> None:
+        super().__init__()
+        self.value = value
+
+    def _predict(self, windows: Windows, task: Task) -> np.ndarray:
+        return np.full_like(super()._predict(windows, task), self.value)
+
+
+class Failing(Shown):
+    """Cannot show itself."""
+
+    def _portrait(self) -> dict[str, Matrix]:
+        raise ValueError("planted: no picture")

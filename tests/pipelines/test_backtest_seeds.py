@@ -190,7 +190,7 @@ class TestScores:
         each = np.nanmean(np.abs(errors), (1, 2))  # (S,)
         np.testing.assert_allclose(row["mae"], each.mean(), rtol=1e-6)
         np.testing.assert_allclose(row["sd_mae"], each.std(ddof=1), rtol=1e-5)
-        np.testing.assert_allclose(row["rmse"], np.sqrt(np.nanmean(errors**2, (1, 2))).mean(), rtol=1e-6)
+        np.testing.assert_allclose(row["rmse"], np.sqrt(np.nanmean(errors**2)), rtol=1e-6)
         assert row["mae"] > np.nanmean(np.abs(errors.mean(0))) * 1.001, "of errors, not of forecasts"
         assert (row["seeds"], row["n"]) == (3, np.count_nonzero(~np.isnan(off[0])))
         loss = np.nanmean(np.abs(errors), (0, 2))  # (B,)
