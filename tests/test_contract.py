@@ -87,7 +87,8 @@ def small(spec: Any) -> Any:
 
 def _cut(key: str, value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
-        return max(min(value, SMALL.get(key, value)), LARGE.get(key, value))
+        cut = min(value, SMALL.get(key, value))
+        return max(cut, LARGE.get(key, cut))
     return small(value)
 
 

@@ -136,7 +136,7 @@ class RegennForecaster(Forecaster):
         if self.shadow.start != "xavier":
             targets = seen.values[..., : len(task.targets)]  # (B, N, W, C)
             scaled = truth / np.where(unit > 0, unit, 1.0)  # (B, N, Z, C)
-            net.start(self.shadow.weights(targets, scaled, unit**2, self.sight.difference))
+            net.start(self.shadow.weights(targets, scaled, unit**2, self.sight.difference), self.shadow.graph_kept)
         return Single(net)
 
     def _graph(self, values: np.ndarray) -> Tensor:
@@ -212,15 +212,15 @@ class Asked(nn.Module):
         return self.net(x, self.graph)[..., : self.targets] * unit
 
     @torch.no_grad()
-    def start(self, weights: np.ndarray) -> None:
-        """Begin at the linear shadow (W + 1, Z) alone: the last graph layer is silent, and no graph has evolved yet."""
+    def start(self, weights: np.ndarray, graph_kept: bool) -> None:
+        """Begin at the linear shadow (W + 1, Z) alone: the last graph layer is silent, the graph as it is if asked."""
         if self.net.w_ar is None:
             return
         self.net.w_ar.copy_(_tensor(weights[:-1]))
         if self.net.b_ar is not None:
             self.net.b_ar.copy_(_tensor(weights[-1:].T))
         self.net.target.w_c.zero_()
-        for layer in (self.net.source, self.net.target):
+        for layer in (self.net.source, self.net.target) if graph_kept else ():
             nn.init.eye_(layer.w_a)
 
 

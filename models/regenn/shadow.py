@@ -19,22 +19,26 @@ class Shadow:
     Args:
         start: `xavier`, chance as in the paper; `persistence`, the newest value; `drift`, the newest value and its
             mean change over the newest `changes` steps, carried on; `ridge`, least squares over the training windows.
-            But for chance, the net beside it is silent at first and its graphs are not evolved: training begins at
-            the line, and W_a at the identity.
+            But for chance, the net beside it is silent at first: training begins at the line.
         changes: steps of the drift; None for all of the window.
+        graph_kept: both W_a begin at the identity and not at chance, so that the evolved graph is the graph itself but
+            for what training did; errors are the same to within seeds. Not for the start `xavier`.
 
     Raises:
-        UnknownNameError: another start. SchemaError: changes below 1.
+        UnknownNameError: another start. SchemaError: changes below 1, a graph kept by chance.
     """
 
     start: str = "ridge"
     changes: int | None = None
+    graph_kept: bool = False
 
     def __post_init__(self) -> None:
         if self.start not in STARTS:
             raise UnknownNameError("start of the linear shadow", self.start, STARTS)
         if self.changes is not None and self.changes < 1:
             raise SchemaError(f"changes is {self.changes}: a drift needs at least one, or null for the whole window")
+        if self.graph_kept and self.start == "xavier":
+            raise SchemaError("graph_kept is true with start xavier, which begins at chance: take another start")
 
     def weights(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, difference: bool) -> np.ndarray:
         """(W + 1, Z) weights of a window's rows and, last, the constant.
