@@ -18,9 +18,12 @@ class Matrix:
     Args:
         values: (R, C) finite numbers. Made read-only.
         rows, columns: R and C names.
+        of_what: what the numbers are, "cosine" say; "" where the name of the matrix tells.
+        limit: numbers lie in [-limit, limit], so that several matrices are drawn on one scale; 0: as they come.
 
     Raises:
-        SchemaError: no table of numbers, none at all, numbers that are not finite, or another number of names.
+        SchemaError: no table of numbers, none at all, numbers that are not finite or beyond the limit, or another
+            number of names.
 
     >>> graph = Matrix([[1.0, 0.5], [0.5, 1.0]], ("wind", "cloud"), ("wind", "cloud"))
     >>> graph.values.shape, graph.signed
@@ -30,6 +33,8 @@ class Matrix:
     values: np.ndarray
     rows: tuple[str, ...]
     columns: tuple[str, ...]
+    of_what: str = ""
+    limit: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _numbers(self.values))
@@ -40,20 +45,24 @@ class Matrix:
                 f"a matrix of shape {self.values.shape} has {len(self.rows)} names of rows and {len(self.columns)} of "
                 "columns: give one for each"
             )
+        widest = float(np.abs(self.values).max())
+        if self.limit and widest > self.limit * (1 + 1e-6):
+            raise SchemaError(f"a matrix of limit {self.limit:g} holds {widest:g}: leave the limit out")
 
     @property
     def signed(self) -> bool:
-        """Whether some numbers are below zero: then zero is the middle of the colours."""
-        return bool((self.values < 0).any())
+        """Whether numbers may be below zero: then zero is the middle of the colours."""
+        return bool(self.limit) or bool((self.values < 0).any())
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able data; `Matrix.of` takes it back."""
-        return {"values": self.values.tolist(), "rows": list(self.rows), "columns": list(self.columns)}
+        numbers = {"values": self.values.tolist(), "rows": list(self.rows), "columns": list(self.columns)}
+        return {**numbers, "of_what": self.of_what, "limit": self.limit}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Matrix:
         """From what `plain` gave."""
-        return cls(plain["values"], plain["rows"], plain["columns"])
+        return cls(**plain)
 
 
 def _numbers(values: Any) -> np.ndarray:

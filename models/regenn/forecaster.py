@@ -177,7 +177,8 @@ class RegennForecaster(Forecaster):
         assert self.task_ is not None
         asked, names = self.net_.plain(), self.task_.names
         shown = {"graph": asked.graph, "evolved": asked.net.evolved(asked.graph)}
-        return {kind: Matrix(cosine(rows).numpy(), names, names) for kind, rows in shown.items()}
+        cosines = {kind: cosine(rows).clamp(-1, 1).numpy() for kind, rows in shown.items()}
+        return {kind: Matrix(values, names, names, "cosine", limit=1.0) for kind, values in cosines.items()}
 
     def _save(self, folder: Path) -> None:
         arrays = {"centre": self.scale_of_.centre, "spread": self.scale_of_.spread}

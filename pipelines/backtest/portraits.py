@@ -46,13 +46,15 @@ def heat_map(matrix: Matrix, title: str, path: Path) -> Path:
     axis.set_title(title)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
-    _named(axis.xaxis, matrix.columns, rotation=90 if max(map(len, matrix.columns)) > 3 else 0)
+    longest = 0.075 * max(map(len, matrix.columns))  # inches
+    _named(axis.xaxis, matrix.columns, rotation=90 if longest > 0.9 * _inches(columns) / columns else 0)
     _named(axis.yaxis, matrix.rows, rotation=0)
     if matrix.values.size <= NUMBERED:
         _numbered(axis, image, matrix.values)
     bar = made.colorbar(image, ax=axis, fraction=0.05, pad=0.02, shrink=0.7)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=0)
+    bar.set_label(matrix.of_what, fontsize=8)
     return save(made, path)
 
 
@@ -63,7 +65,7 @@ def _inches(count: int) -> float:
 def _colours(matrix: Matrix) -> dict[str, Any]:
     if not matrix.signed:
         return {"cmap": PLAIN}
-    widest = float(np.abs(matrix.values).max())
+    widest = matrix.limit or float(np.abs(matrix.values).max())
     return {"cmap": SIGNED, "vmin": -widest, "vmax": widest}
 
 

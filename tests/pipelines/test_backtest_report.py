@@ -144,6 +144,15 @@ class TestPortraits:
         assert (_colours(one)["vmin"], _colours(one)["vmax"]) == (-3.0, 3.0)
         assert "vmin" not in _colours(replace(one, values=np.abs(one.values)))
 
+    def test_matrices_of_one_limit_are_drawn_on_one_scale(self) -> None:
+        from pipelines.backtest.portraits import _colours
+
+        both = [Matrix([[low, 1.0]], ["a"], ["b", "c"], "cosine", limit=1.0) for low in (0.5, -0.2)]
+        assert _colours(both[0]) == _colours(both[1]) == {"cmap": "RdBu_r", "vmin": -1.0, "vmax": 1.0}
+        assert Matrix.of(both[0].plain()).limit == 1.0
+        with pytest.raises(SchemaError, match="limit 1 holds 2"):
+            replace(both[0], values=np.array([[2.0, 1.0]]))
+
     @pytest.mark.parametrize(
         ("values", "rows", "columns", "told"),
         [
