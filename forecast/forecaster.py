@@ -23,7 +23,7 @@ from forecast.result import Forecast, Status
 from forecast.scales import means_and_scale
 from forecast.schema import Task
 from forecast.traits import Traits
-from forecast.windows import Windows, filled, training_rows, training_span, windows_at
+from forecast.windows import Windows, filled, origin_rows, training_rows, training_span, windows_at
 
 if TYPE_CHECKING:
     from forecast.together import Fit
@@ -163,7 +163,7 @@ class Forecaster(ABC):
         panel = self._checked(panel, task)
         if self.traits.regional:
             panel = panel.align(self.series_)
-        rows = self._rows_of(panel, list(origins), task)
+        rows = origin_rows(panel, list(origins), task.context)
         size = panel.shape[0] * task.context * panel.shape[2]
         chunk = max(1, CHUNK // max(size, 1))
         out: list[Forecast] = []
@@ -257,20 +257,6 @@ class Forecaster(ABC):
         if self.traits.exogenous:
             panel = panel.with_outlook([v.name for v in task.future])
         return panel.select(task.names)
-
-    @staticmethod
-    def _rows_of(panel: Panel, origins: list[datetime], task: Task) -> np.ndarray:
-        wanted = np.array([stamp(o) for o in origins], "datetime64[us]")  # (B,)
-        rows = np.searchsorted(panel.times, wanted)  # (B,)
-        absent = (rows >= len(panel.times)) | (panel.times[np.minimum(rows, len(panel.times) - 1)] != wanted)
-        if absent.any():
-            raise SchemaError(f"origin {moment(wanted[absent][0])} is not on the panel's grid")
-        if (rows < task.context - 1).any():
-            raise ShortHistoryError(
-                f"a forecast from {moment(wanted[rows.argmin()])} needs {task.context} rows up to it, "
-                f"the panel has {rows.min() + 1}: give a longer panel or a shorter context"
-            )
-        return rows
 
     def _forecasts(self, windows: Windows, task: Task, asked: tuple[str, ...]) -> list[Forecast]:
         targets = len(task.targets)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from forecast.panel import Panel
+from forecast.errors import SchemaError, ShortHistoryError
+from forecast.panel import Panel, moment, stamp
 from forecast.schema import Task
 
 
@@ -38,6 +41,25 @@ def windows_at(panel: Panel, task: Task, rows: np.ndarray) -> Windows:
     values = view[:, rows - (task.context - 1)].transpose(1, 0, 3, 2)  # (B, N, L, V)
     outlook = None if panel.outlook is None else panel.outlook[:, rows].swapaxes(0, 1)  # (B, N, K, F)
     return Windows(values, panel.times[rows], outlook, panel.series)
+
+
+def origin_rows(panel: Panel, origins: Sequence[datetime], context: int) -> np.ndarray:
+    """(B,) the panel's rows at `origins`, each with a full context up to it.
+
+    Raises:
+        SchemaError: an origin off the grid. ShortHistoryError: too few rows before one.
+    """
+    wanted = np.array([stamp(o) for o in origins], "datetime64[us]")  # (B,)
+    rows = np.searchsorted(panel.times, wanted)  # (B,)
+    absent = (rows >= len(panel.times)) | (panel.times[np.minimum(rows, len(panel.times) - 1)] != wanted)
+    if absent.any():
+        raise SchemaError(f"origin {moment(wanted[absent][0])} is not on the panel's grid")
+    if (rows < context - 1).any():
+        raise ShortHistoryError(
+            f"a forecast from {moment(wanted[rows.argmin()])} needs {context} rows up to it, "
+            f"the panel has {rows.min() + 1}: give a longer panel or a shorter context"
+        )
+    return rows
 
 
 def training_rows(panel: Panel, task: Task) -> np.ndarray:

@@ -20,7 +20,7 @@ from forecast.errors import NotFittedError
 from forecast.panel import Panel
 from forecast.result import Forecast
 from forecast.spec import to_spec
-from forecast.windows import Windows, windows_at
+from forecast.windows import Windows, origin_rows, windows_at
 from models import stack
 from models.nets.network import Network, answers, quiet
 from models.nets.view import Seen
@@ -42,7 +42,7 @@ class Asked:
         task, whole = model.task_, model._checked(panel, model.task_)
         if model.traits.regional:
             whole = whole.align(model.series_)
-        windows = windows_at(whole, task, model._rows_of(whole, [whole.end], task))
+        windows = windows_at(whole, task, origin_rows(whole, [whole.end], task.context))
         return cls(model, panel, windows, model._seen(windows, task))
 
     @property

@@ -41,14 +41,11 @@ class _Sequence(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor, last: bool
     ) -> Tensor:
-        members, batch, steps, inputs = x.shape
+        members, batch, steps, _ = x.shape
         hidden = weight_hh.shape[-1]
         joined = torch.cat([-weight_hh, weight_ih, (bias_ih + bias_hh).unsqueeze(-1)], -1)  # (M, 4H, K)
         joined[:, 2 * hidden : 3 * hidden] *= 2
-        states = x.new_empty(steps + 1, members, hidden + inputs + 1, batch)  # (L + 1, M, K, B): n, x, 1
-        states[0, :, :hidden] = 0
-        states[:steps, :, hidden:-1] = x.permute(2, 0, 3, 1)
-        states[:steps, :, -1] = 1
+        states = side_by_side(x, hidden)  # (L + 1, M, K, B): n, x, 1
         gates = x.new_empty(steps, members, 4 * hidden, batch)  # (L, M, 4H, B)
         cells = x.new_empty(steps + 1, members, hidden, batch)  # (L + 1, M, H, B): C
         cells[0] = 0
@@ -99,6 +96,20 @@ class _Sequence(torch.autograd.Function):
         d_hh, d_ih, d_bias = d_joined[..., :hidden].neg(), d_joined[..., hidden:-1], d_joined[..., -1]
         d_x = d_states[:, :, hidden:].permute(1, 3, 0, 2) if ctx.needs_input_grad[0] else None
         return d_x, d_ih.contiguous(), d_hh, d_bias.contiguous(), d_bias.contiguous(), None
+
+
+def side_by_side(x: Tensor, hidden: int) -> Tensor:
+    """What each step multiplies, (L + 1, M, hidden + D + 1, B): room for states, the first zero; x; 1 for biases.
+
+    Args:
+        x: (M, B, L, D).
+    """
+    members, batch, steps, inputs = x.shape
+    states = x.new_empty(steps + 1, members, hidden + inputs + 1, batch)
+    states[0, :, :hidden] = 0
+    states[:steps, :, hidden:-1] = x.permute(2, 0, 3, 1)
+    states[:steps, :, -1] = 1
+    return states
 
 
 def _steps(gates: Tensor, cells: Tensor, curved: Tensor) -> Iterator[tuple[Any, ...]]:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+from models.stack.sequence import side_by_side, sigmoid_backward
+
 softplus = torch.ops.aten.softplus.out
 LINEAR = 40  # softplus(x) is x from here on, to the last bit of float64
 
@@ -46,16 +47,13 @@ class _Sequence(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, last: bool, exponential: bool
     ) -> Tensor:
-        members, batch, steps, inputs = x.shape
+        members, batch, steps, _ = x.shape
         hidden = weight_hh.shape[-1]
         joined = torch.cat([-weight_hh, weight_ih, bias.unsqueeze(-1)], -1)  # (M, 4H, K)
         joined[:, 2 * hidden : 3 * hidden] *= 2
         if not exponential:
             joined[:, hidden : 2 * hidden] *= -1  # log f = -softplus(-f)
-        states = x.new_empty(steps + 1, members, hidden + inputs + 1, batch)  # (L + 1, M, K, B): -h, x, 1
-        states[0, :, :hidden] = 0
-        states[:steps, :, hidden:-1] = x.permute(2, 0, 3, 1)
-        states[:steps, :, -1] = 1
+        states = side_by_side(x, hidden)  # (L + 1, M, K, B): -h, x, 1
         gates = x.new_empty(steps, members, 4 * hidden, batch)  # (L, M, 4H, B), at the end keep, sigmoid(-f), z', o
         means = x.new_zeros(steps + 1, members, hidden, batch)  # (L + 1, M, H, B): r'
         level = x.new_full((members, hidden, batch), -math.inf)  # (M, H, B): l

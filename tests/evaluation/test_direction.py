@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from forecast.errors import SchemaError
 from forecast.evaluation.direction import direction, pesaran_timmermann
-
-stats = pytest.importorskip("scipy.stats")
 
 
 @pytest.mark.parametrize("seed", range(6))

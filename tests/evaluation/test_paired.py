@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special, stats
 
 from forecast.errors import SchemaError
 from forecast.evaluation import diebold_mariano, skill_interval, stars
 from forecast.evaluation.blocks import block_means
 from forecast.evaluation.paired import long_run_variance
 from forecast.evaluation.student import incomplete_beta, two_sided
-
-special = pytest.importorskip("scipy.special")
-stats = pytest.importorskip("scipy.stats")
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 7.5, 30, 400, 1e5])

@@ -8,11 +8,10 @@ import pytest
 from forecast.errors import SchemaError
 from forecast.evaluation import diebold_mariano, holm, model_confidence_set
 
-stats = pytest.importorskip("scipy.stats")
-
 
 def test_holm_is_that_of_statsmodels() -> None:
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    from statsmodels.stats import multitest
+
     p = np.random.default_rng(0).random((9, 4)) ** 3
     for column, found in zip(p.T, holm(p).T, strict=True):
         np.testing.assert_allclose(found, multitest.multipletests(column, method="holm")[1])
@@ -22,7 +21,8 @@ def test_holm_is_that_of_statsmodels() -> None:
 
 
 def test_diebold_and_mariano_is_that_of_statsmodels_where_nothing_overlaps() -> None:
-    stattools = pytest.importorskip("statsmodels.tsa.stattools")
+    from statsmodels.tsa import stattools
+
     rng = np.random.default_rng(1)
     y, a, b = rng.normal(size=(3, 83))
     for criterion, loss in (("mse", np.square), ("mae", np.abs)):
@@ -51,7 +51,8 @@ def test_the_set_keeps_the_best_and_drops_the_clearly_worse() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_set_is_that_of_arch(seed: int) -> None:
-    bootstrap = pytest.importorskip("arch.bootstrap")
+    from arch import bootstrap
+
     rng = np.random.default_rng(seed)
     losses = rng.normal(size=(83, 1)) ** 2 + 0.7 * rng.normal(size=(83, 6)) + np.linspace(0, 0.5, 6)
     other = bootstrap.MCS(losses, size=0.1, reps=1000, block_size=4, method="R", seed=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,7 @@ GOLDEN = Path(__file__).parent / "golden" / "headwise.json"  # how it was made: 
 CELLS = ("headwise", "slstm", "exponential")
 
 
-@pytest.fixture
-def _double() -> Iterator[None]:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-double = pytest.mark.usefixtures("_double")
+double = pytest.mark.usefixtures("double")
 
 
 def cells() -> dict[str, nn.Module]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +37,7 @@ CELLS = {
 }
 
 
-@pytest.fixture
-def _double() -> Iterator[None]:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-double = pytest.mark.usefixtures("_double")
+double = pytest.mark.usefixtures("double")
 
 
 def gradients(net: nn.Module, x: Tensor, output: Tensor) -> tuple[Tensor, ...]:

@@ -12,12 +12,7 @@ MEMBERS, BATCH, ROWS, HIDDEN = 3, 4, 5, 6
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def shaken(make, members=MEMBERS):

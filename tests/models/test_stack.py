@@ -11,12 +11,7 @@ from models.stack.sequence import lstm_sequence
 MEMBERS, BATCH, ROWS, WIDTH = 3, 5, 4, 8
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 LAYERS = {
