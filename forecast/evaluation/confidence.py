@@ -54,7 +54,8 @@ def _p_values(losses: np.ndarray, block: int, seed: int) -> np.ndarray:
     chance = drawn[:, :, None] - drawn[:, None] - apart  # (R, U, U)
     deviation = np.sqrt((chance**2).mean(axis=0))  # (U, U)
     sure = deviation <= 1e-12 * np.maximum.outer(np.abs(mean), np.abs(mean))  # (U, U)
-    apart /= np.where(sure, 1e-300, deviation)
+    with np.errstate(over="ignore"):  # without variance a distance is infinitely sure
+        apart /= np.where(sure, 1e-300, deviation)
     chance /= np.where(sure, np.inf, deviation)
     left, found, p = list(range(len(mean))), np.ones(len(mean)), 0.0
     while len(left) > 1:
